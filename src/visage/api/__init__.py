@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: the documented interface, and nothing that decides anything."""

@@ -1,0 +1,1 @@
+"""The memory bank: persons, photos and embeddings, kept safe and found again."""

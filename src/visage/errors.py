@@ -1,0 +1,176 @@
+"""Every exception that Visage raises on purpose, in one tree.
+
+    VisageError
+    ├── InputError                what the caller sent cannot be used
+    │   ├── InvalidImage          INVALID_IMAGE
+    │   ├── ImageTooLarge         IMAGE_TOO_LARGE
+    │   ├── NoFaceDetected        NO_FACE_DETECTED
+    │   ├── MultipleFaces         MULTIPLE_FACES
+    │   ├── FaceNotUsable         FACE_NOT_USABLE
+    │   └── InvalidValue          VALIDATION_ERROR
+    ├── Missing                   NOT_FOUND
+    │   ├── PersonNotFound        PERSON_NOT_FOUND
+    │   └── PhotoNotFound         PHOTO_NOT_FOUND
+    ├── Conflict
+    │   ├── DuplicatePerson       DUPLICATE_PERSON
+    │   ├── LastPhoto             LAST_PHOTO
+    │   └── ModelMismatch         MODEL_MISMATCH
+    ├── NotReady                  NOT_READY
+    ├── Overloaded                RATE_LIMITED
+    └── InstallationError         INSTALLATION_ERROR
+        ├── WeightsError          WEIGHTS_ERROR
+        └── BankError             BANK_ERROR
+
+Each class carries its stable `code`, which clients see; `status` belongs to HTTP and lives in `api/errors.py`.
+A message is a sentence for a person: no paths of the server, no SQL, no stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class VisageError(Exception):
+    """The root. `details` is JSON that helps a program, as `message` helps a person."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    default_message: ClassVar[str] = "Something went wrong on the server"
+
+    def __init__(self, message: str | None = None, details: Mapping[str, Any] | None = None) -> None:
+        self.message = message or self.default_message
+        self.details = dict(details) if details else None
+        super().__init__(self.message)
+
+
+class InputError(VisageError):
+    """What the caller sent cannot be used."""
+
+
+class InvalidImage(InputError):
+    """The bytes are not a decodable JPEG or PNG."""
+
+    code = "INVALID_IMAGE"
+    default_message = "Invalid image format. Supported: JPEG, PNG"
+
+
+class ImageTooLarge(InputError):
+    """More bytes or pixels than allowed; raised before decoding."""
+
+    code = "IMAGE_TOO_LARGE"
+    default_message = "The image is larger than this server allows"
+
+
+class NoFaceDetected(InputError):
+    """A photo to register shows no face."""
+
+    code = "NO_FACE_DETECTED"
+    default_message = "No face detected in the provided image"
+
+
+class MultipleFaces(InputError):
+    """A photo to register shows several faces and none clearly dominates."""
+
+    code = "MULTIPLE_FACES"
+    default_message = "Several faces in the image and none clearly stands out; crop it to one person"
+
+
+class FaceNotUsable(InputError):
+    """The face in a photo to register is too poor to be remembered."""
+
+    code = "FACE_NOT_USABLE"
+    default_message = "The face in the image is too poor to be remembered"
+
+
+class InvalidValue(InputError):
+    """A field has a value that is not allowed; `details.fields` names it."""
+
+    code = "VALIDATION_ERROR"
+    default_message = "The request has missing or invalid fields"
+
+    @classmethod
+    def of(cls, field: str, reason: str) -> InvalidValue:
+        """One field, one reason."""
+        return cls(f"{field}: {reason}", {"fields": [{"field": field, "message": reason}]})
+
+
+class Missing(VisageError):
+    """What was asked for is not there."""
+
+    code = "NOT_FOUND"
+    default_message = "Not found"
+
+
+class PersonNotFound(Missing):
+    """No person with that id."""
+
+    code = "PERSON_NOT_FOUND"
+    default_message = "No person with this id"
+
+
+class PhotoNotFound(Missing):
+    """That person has no photo with that id."""
+
+    code = "PHOTO_NOT_FOUND"
+    default_message = "This person has no photo with this id"
+
+
+class Conflict(VisageError):
+    """The request is sound, the state of the bank forbids it."""
+
+    code = "CONFLICT"
+    default_message = "The bank's state does not allow this"
+
+
+class DuplicatePerson(Conflict):
+    """A known face under another name, and the policy is to refuse that."""
+
+    code = "DUPLICATE_PERSON"
+    default_message = "This face is already registered under another name"
+
+
+class LastPhoto(Conflict):
+    """A person without a photo could never be recognised."""
+
+    code = "LAST_PHOTO"
+    default_message = "The last photo of a person cannot be removed; delete the person instead"
+
+
+class ModelMismatch(Conflict):
+    """The bank's embeddings come from another model; vectors of two models are never mixed."""
+
+    code = "MODEL_MISMATCH"
+    default_message = "This bank was made by another model; run `visage reembed`"
+
+
+class NotReady(VisageError):
+    """Models or bank are still loading."""
+
+    code = "NOT_READY"
+    default_message = "The server is still loading; try again in a moment"
+
+
+class Overloaded(VisageError):
+    """More work at once than the server takes on."""
+
+    code = "RATE_LIMITED"
+    default_message = "Too many requests at once; try again in a moment"
+
+
+class InstallationError(VisageError):
+    """The installation cannot work as it is; shown by `visage doctor`."""
+
+    code = "INSTALLATION_ERROR"
+
+
+class WeightsError(InstallationError):
+    """A model file is missing or is not the file it should be."""
+
+    code = "WEIGHTS_ERROR"
+
+
+class BankError(InstallationError):
+    """The bank cannot be opened or written."""
+
+    code = "BANK_ERROR"
+    default_message = "The bank cannot be read or written"

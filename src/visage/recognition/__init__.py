@@ -1,0 +1,1 @@
+"""Vision and bank together: who is this, and how sure are we?"""

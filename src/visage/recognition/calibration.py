@@ -1,0 +1,241 @@
+"""From similarity to probability, and from a tolerated false-name rate to a threshold.
+
+Similarities of different people have a tail that is heavier than a normal curve's, and the best of N strangers
+lies further out in it the larger N is. Both are measured once for a model, on labelled photos, and shipped as a
+small table beside it (`calibrations/MODEL.json`):
+
+- `far`: the false accept rate of one comparison, the chance that a stranger reaches this similarity to one
+  remembered person. The body is counted; the tail follows a generalised Pareto distribution.
+- `log_ratio`: the natural logarithm of how much likelier this similarity is for the same person than for a
+  stranger.
+
+Both depend on how many photos a person's template averages, so there is a table for each of some counts.
+
+Sources: Pickands 1975 (peaks over threshold); Hosking & Wallis 1987, Technometrics 29(3) (probability-weighted
+moments); ISO/IEC 19795-1 for FPIR.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.errors import InstallationError
+
+Doubles = NDArray[np.float64]
+
+PRIOR_KNOWN = 0.5
+"""Before looking: the chance that a face in front of the camera belongs to someone in the bank. Without knowledge
+of who visits whom, neither answer is favoured."""
+
+_GRID = np.round(np.arange(-0.2, 1.0001, 0.02), 2)
+_ROUNDS = 6
+"""How often templates and probes are drawn anew for a fit."""
+_TAIL = 2e-4
+"""The part of the impostor similarities, from the top, to which the Pareto tail is fitted."""
+_FOLDER = Path(__file__).parent / "calibrations"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What a similarity means for templates of one number of photos, on a grid of similarities.
+
+    Attributes:
+        similarity: (g,) ascending cosines.
+        log_far: (g,) natural logarithm of the false accept rate of one comparison, descending.
+        log_ratio: (g,) natural logarithm of the likelihood ratio same : different, ascending.
+    """
+
+    similarity: Doubles
+    log_far: Doubles
+    log_ratio: Doubles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """The tables of one model, by the number of photos in a template, ascending."""
+
+    model: str
+    tables: Mapping[int, Table]
+
+    def threshold(self, *, persons: int, photos: int, fpir: float) -> float:
+        """The cosine from which naming a face keeps the false-name rate within its target.
+
+        A stranger is compared with every person; with independent chances, one of N comparisons goes wrong with
+        1 − (1 − FAR)^N, which must equal the target.
+
+        Args:
+            persons: remembered, ≥ 1.
+            photos: in the candidate's template, ≥ 1.
+            fpir: tolerated part of strangers who are given a name, 0–1.
+        """
+        table = self._table(photos)
+        log_far = np.log(-np.expm1(np.log1p(-fpir) / max(persons, 1)))
+        # np.interp wants ascending x: both are turned round.
+        return float(np.interp(log_far, table.log_far[::-1], table.similarity[::-1]))
+
+    def confidences(self, similarities: Sequence[float], photos: Sequence[int], *, persons: int) -> list[float]:
+        """The probability of each candidate, given all of them and the size of the bank.
+
+        Bayes over the hypotheses "is person i" (each of the N persons equally likely beforehand) and "is nobody
+        in the bank": P(i) = L_i / (Σ L_j + N·(1 − π)/π), L the likelihood ratio and π the prior of being known.
+        Two look-alikes share the probability between them.
+
+        Args:
+            similarities: cosine of each candidate, best first; those left out must be far below.
+            photos: in each candidate's template.
+            persons: remembered, ≥ 1.
+
+        Returns: 0–1 each, together at most 1.
+        """
+        log_ratios = [
+            float(np.interp(similarity, (table := self._table(count)).similarity, table.log_ratio))
+            for similarity, count in zip(similarities, photos, strict=True)
+        ]
+        ratios = np.exp(np.array(log_ratios))
+        nobody = max(persons, 1) * (1 - PRIOR_KNOWN) / PRIOR_KNOWN
+        return [float(p) for p in ratios / (ratios.sum() + nobody)]
+
+    def _table(self, photos: int) -> Table:
+        return self.tables[max((count for count in self.tables if count <= photos), default=min(self.tables))]
+
+
+def path_of(model: str) -> Path:
+    """Where the calibration of a model is shipped."""
+    return _FOLDER / f"{model}.json"
+
+
+def load(model: str) -> Calibration:
+    """Read the calibration shipped for a model.
+
+    Raises:
+        InstallationError: there is none.
+    """
+    path = path_of(model)
+    try:
+        content = json.loads(path.read_text())
+    except OSError as exc:
+        raise InstallationError(f"There is no calibration for the model {model}") from exc
+    tables = {
+        int(photos): Table(*(np.array(table[key]) for key in ("similarity", "log_far", "log_ratio")))
+        for photos, table in content["tables"].items()
+    }
+    return Calibration(content["model"], tables)
+
+
+def save(calibration: Calibration, path: Path) -> None:
+    """Write a calibration as JSON that a person can read and compare."""
+    tables = {
+        str(photos): {
+            "similarity": [float(v) for v in table.similarity],
+            "log_far": [round(float(v), 3) for v in table.log_far],
+            "log_ratio": [round(float(v), 3) for v in table.log_ratio],
+        }
+        for photos, table in calibration.tables.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"model": calibration.model, "tables": tables}, indent=1) + "\n")
+
+
+def fit(
+    model: str,
+    embeddings: NDArray[np.float32],
+    persons: NDArray[np.int64],
+    *,
+    photos: Sequence[int] = (1, 2, 3, 5),
+    seed: int = 0,
+) -> Calibration:
+    """Calibrate a model on labelled photos.
+
+    Args:
+        model: its name.
+        embeddings: (n, D) float32, unit length.
+        persons: (n,) whose each is, 0-based; hundreds of persons, many with several photos.
+        photos: sizes of template to make tables for.
+        seed: of the random choice of templates and probes.
+    """
+    rng = np.random.default_rng(seed)
+    return Calibration(model, {count: _fit_table(embeddings, persons, count, rng) for count in photos})
+
+
+def _fit_table(
+    embeddings: NDArray[np.float32], persons: NDArray[np.int64], photos: int, rng: np.random.Generator
+) -> Table:
+    genuine, impostor = _similarities(embeddings, persons, photos, rng)
+    log_far = _log_survival(impostor, _GRID)
+    # Densities on the same grid, as differences of the survival functions. One genuine pair in a hundred is
+    # taken to be anything at all (a wrong label, a profile, a hand before the face).
+    different = -np.diff(np.exp(log_far))
+    same = np.histogram(genuine, np.concatenate([_GRID, [1.02]]))[0][:-1] / len(genuine)
+    same = 0.99 * _smooth(same) + 0.01 / len(same)
+    centres = (_GRID[1:] + _GRID[:-1]) / 2
+    log_ratio = _ascending(np.log(same / np.maximum(different, 1e-300)), weights=same + different)
+    return Table(_GRID, log_far, np.interp(_GRID, centres, log_ratio))
+
+
+def _similarities(
+    embeddings: NDArray[np.float32], persons: NDArray[np.int64], photos: int, rng: np.random.Generator
+) -> tuple[Doubles, Doubles]:
+    """Cosines of probes with templates of `photos` photos: of the same person, and of different persons.
+
+    Every person counts alike: one template in a round, at most ten genuine probes, one impostor probe.
+    """
+    genuine: list[NDArray[np.float32]] = []
+    impostor: list[NDArray[np.float32]] = []
+    groups = [np.flatnonzero(persons == person) for person in range(persons.max() + 1)]
+    for _ in range(_ROUNDS):
+        shuffled = [rng.permutation(group) for group in groups]
+        owners = np.array([i for i, group in enumerate(shuffled) if len(group) >= photos])
+        templates = np.stack([embeddings[shuffled[i][:photos]].mean(axis=0) for i in owners])
+        templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+        for template, owner in zip(templates, owners, strict=True):
+            genuine.append(embeddings[shuffled[owner][photos : photos + 10]] @ template)
+        strangers = np.array([group[-1] for group in shuffled])
+        scores = templates @ embeddings[strangers].T
+        impostor.append(scores[owners[:, None] != np.arange(len(groups))[None]])
+    return np.concatenate(genuine).astype(np.float64), np.concatenate(impostor).astype(np.float64)
+
+
+def _log_survival(sample: Doubles, grid: Doubles) -> Doubles:
+    """The natural logarithm of P(X ≥ x) at each grid point: counted in the body, generalised Pareto in the tail.
+
+    The shape is kept at or above 0 (an exponential tail): a finite end point would promise that beyond some
+    similarity no two people can ever be confused, which no sample can show.
+    """
+    ordered = np.sort(sample)
+    start = float(ordered[-max(10, int(_TAIL * len(ordered)))])
+    excess = ordered[ordered > start] - start
+    n = len(excess)
+    # Hosking & Wallis: a0 = E[X], a1 = E[X · (1 − F(X))].
+    a0 = excess.mean()
+    a1 = float((excess * (n - 1 - np.arange(n)) / (n - 1)).mean())
+    shape = max(0.0, 2 - a0 / (a0 - 2 * a1))
+    scale = float(a0 * (1 - shape))
+    log_body = np.log(np.maximum(len(ordered) - np.searchsorted(ordered, grid), 1) / len(ordered))
+    beyond = np.maximum(grid - start, 0)
+    decay = beyond / scale if shape < 1e-6 else np.log1p(shape * beyond / scale) / shape
+    return np.where(grid > start, np.log(n / len(ordered)) - decay, log_body)
+
+
+def _smooth(density: Doubles) -> Doubles:
+    """A running mean over five cells that keeps the sum."""
+    padded = np.pad(density, 2, mode="symmetric")
+    smooth = np.convolve(padded, np.ones(5) / 5, mode="valid")
+    scaled: Doubles = smooth / smooth.sum()
+    return scaled
+
+
+def _ascending(values: Doubles, weights: Doubles) -> Doubles:
+    """The closest ascending sequence in the weighted least-squares sense (pool adjacent violators)."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values, weights, strict=True):
+        blocks.append((float(value), float(weight), 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (v1, w1, n1), (v2, w2, n2) = blocks.pop(-2), blocks.pop()
+            blocks.append(((v1 * w1 + v2 * w2) / (w1 + w2), w1 + w2, n1 + n2))
+    return np.concatenate([np.full(count, value) for value, _, count in blocks])

@@ -1,0 +1,114 @@
+"""Known, uncertain or unknown: what may be said about each face of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from visage.recognition.calibration import Calibration
+from visage.types import Candidate, Person, Status
+
+MIN_CONFIDENCE = 0.5
+"""A name is only said where it is likelier right than wrong. This is what keeps look-alikes apart: two persons
+who fit equally well share the probability, and neither reaches it."""
+
+_DOUBT_FACTOR = 10
+"""A face that a ten times higher false-name rate would name is worth a "might be"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike a face is to one person, before it is weighed against the others."""
+
+    person: Person
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision on one face. `match` is set where, and only where, the status is known."""
+
+    status: Status
+    match: Candidate | None
+    candidates: tuple[Candidate, ...]
+
+
+class Decider:
+    """The rule that turns similarities into names.
+
+    Args:
+        calibration: of the model that made the embeddings.
+        target_fpir: tolerated part of strangers who are given a name, 0–1.
+        similarity_threshold: name from this cosine on, and nothing else; None uses the calibration.
+    """
+
+    def __init__(
+        self, calibration: Calibration, *, target_fpir: float, similarity_threshold: float | None = None
+    ) -> None:
+        self._calibration = calibration
+        self._target_fpir = target_fpir
+        self._fixed_threshold = similarity_threshold
+
+    def decide(self, faces: Sequence[Sequence[Likeness]], *, persons: int) -> list[Verdict]:
+        """Decide on all faces of one frame.
+
+        Args:
+            faces: for each face the persons it is most like, best first.
+            persons: in the bank.
+
+        Returns: a verdict for each face; no person is named twice.
+        """
+        verdicts = [self._decide_face(likenesses, persons) for likenesses in faces]
+        named: set[str] = set()
+        best_first = sorted(range(len(verdicts)), key=lambda i: _rank(verdicts[i].match), reverse=True)
+        for index in best_first:
+            match = verdicts[index].match
+            if match is None:
+                continue
+            if match.person.person_id in named:  # nobody is in two places
+                verdicts[index] = Verdict(Status.UNCERTAIN, None, verdicts[index].candidates)
+            named.add(match.person.person_id)
+        return verdicts
+
+    def threshold(self, *, persons: int, photos: int, fpir: float | None = None) -> float:
+        """The cosine from which a template of so many photos may be named."""
+        if self._fixed_threshold is not None:
+            return self._fixed_threshold
+        return self._calibration.threshold(persons=persons, photos=photos, fpir=fpir or self._target_fpir)
+
+    def confidence(self, similarity: float, *, photos: int) -> float:
+        """One against one: the probability of being the same person, 0–1."""
+        return self._calibration.confidences([similarity], [photos], persons=1)[0]
+
+    def _decide_face(self, likenesses: Sequence[Likeness], persons: int) -> Verdict:
+        if not likenesses:
+            return Verdict(Status.UNKNOWN, None, ())
+        confidences = self._calibration.confidences(
+            [likeness.similarity for likeness in likenesses],
+            [likeness.person.embedding_count for likeness in likenesses],
+            persons=persons,
+        )
+        candidates = tuple(
+            sorted(
+                (
+                    Candidate(likeness.person, likeness.similarity, confidence)
+                    for likeness, confidence in zip(likenesses, confidences, strict=True)
+                ),
+                key=_rank,
+                reverse=True,
+            )
+        )
+        best = candidates[0]
+        if self._may_name(best, persons):
+            return Verdict(Status.KNOWN, best, candidates)
+        doubt = min(0.5, _DOUBT_FACTOR * self._target_fpir)
+        near = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count, fpir=doubt)
+        return Verdict(Status.UNCERTAIN if near else Status.UNKNOWN, None, candidates)
+
+    def _may_name(self, best: Candidate, persons: int) -> bool:
+        enough = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
+        return enough and (self._fixed_threshold is not None or best.confidence >= MIN_CONFIDENCE)
+
+
+def _rank(candidate: Candidate | None) -> tuple[float, float]:
+    return (candidate.confidence, candidate.similarity) if candidate else (-1.0, -1.0)

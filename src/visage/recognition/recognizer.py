@@ -1,0 +1,323 @@
+"""One image in, an answer out: identify, verify, enrol."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.bank.bank import MemoryBank
+from visage.bank.store import open_store
+from visage.errors import DuplicatePerson, MultipleFaces, NoFaceDetected, VisageError
+from visage.recognition import calibration
+from visage.recognition.decision import Decider, Likeness
+from visage.types import (
+    Caution,
+    Detection,
+    Embedding,
+    Enrolment,
+    Face,
+    Identification,
+    IdentifiedFace,
+    NewPhoto,
+    Person,
+    Photo,
+    PhotoOutcome,
+    Status,
+    Verification,
+)
+from visage.vision.embed import DIMENSION, MODEL_NAME, unit
+from visage.vision.image import Limits, decode, encode_jpeg
+from visage.vision.pipeline import Pipeline
+
+CANDIDATES = 3
+"""How many persons are reported for each face."""
+
+_DOMINANCE = 2.0
+"""A face stands out where its box has at least this many times the area of the next."""
+
+_SAME_PERSON_FAR = 1e-3
+"""One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
+
+_PICTURE_QUALITY = 92
+"""JPEG quality of stored portraits: embedded again they give nearly the same vector."""
+
+
+class Recognizer:
+    """Vision and bank together; safe to call from several threads. Its calls compute: keep them off event loops.
+
+    Args:
+        pipeline: images to faces.
+        bank: who is remembered.
+        decider: similarities to names.
+        limits: on the images accepted.
+        duplicate_policy: what to do with a known face under another name.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        bank: MemoryBank,
+        decider: Decider,
+        *,
+        limits: Limits,
+        duplicate_policy: Literal["warn", "reject"] = "warn",
+    ) -> None:
+        self.bank = bank
+        self.model = bank.model
+        self._pipeline = pipeline
+        self._decider = decider
+        self._limits = limits
+        self._duplicate_policy = duplicate_policy
+        self._enrolling = threading.Lock()
+
+    def identify(self, image: bytes) -> Identification:
+        """Say who is in an image.
+
+        Raises: InvalidImage, ImageTooLarge.
+        """
+        start = perf_counter()
+        pixels = decode(image, self._limits)
+        timing = {"decode": (perf_counter() - start) * 1e3}
+        faces = self._pipeline.analyse(pixels, timing_ms=timing)
+        searching = perf_counter()
+        identified = self._name(faces)
+        now = perf_counter()
+        timing |= {"search": (now - searching) * 1e3, "total": (now - start) * 1e3}
+        known = [face for face in identified if face.match is not None]
+        largest = max(known, key=lambda face: face.face.box.area, default=None)
+        return Identification(
+            timestamp=datetime.now(UTC),
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            faces=tuple(identified),
+            match=largest.match if largest else None,
+            timing_ms=timing,
+        )
+
+    def detect(self, image: bytes) -> Detection:
+        """Find and judge the faces of an image, without asking whose they are.
+
+        Raises: InvalidImage, ImageTooLarge.
+        """
+        pixels = decode(image, self._limits)
+        return Detection(pixels.shape[1], pixels.shape[0], tuple(self._pipeline.analyse(pixels)))
+
+    def verify_person(self, image: bytes, person_id: str) -> Verification:
+        """Is the face in an image this person's?
+
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, PersonNotFound.
+        """
+        person = self.bank.person(person_id)
+        face = self._dominant_face(image)
+        return self._verify(face.embedding, self.bank.template(person_id), person.embedding_count)
+
+    def verify_images(self, image: bytes, image_2: bytes) -> Verification:
+        """Do two images show the same person?
+
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces.
+        """
+        first, second = self._dominant_face(image), self._dominant_face(image_2)
+        return self._verify(first.embedding, second.embedding, 1)
+
+    def enrol(
+        self,
+        *,
+        name: str,
+        relationship: str | None,
+        metadata: Mapping[str, Any],
+        images: Sequence[bytes],
+    ) -> Enrolment:
+        """Remember a person from one or more photos.
+
+        A person of the same name whom the face matches gets the photos; otherwise a new person is made.
+
+        Raises:
+            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces: no image can be used; the first one's error.
+            DuplicatePerson: the face is known under another name, and the policy is to refuse that.
+            BankError: the bank cannot be written.
+        """
+        results = [self._prepare(image) for image in images]
+        photos = _usable(results)
+        template = _template(photos)
+        with self._enrolling:
+            namesake = self._namesake(name, template)
+            cautions = self._look_alikes(template, namesake)
+            if cautions and self._duplicate_policy == "reject" and namesake is None:
+                raise DuplicatePerson(details=dict(cautions[0].details))
+            if namesake is None:
+                person = self.bank.enrol(name=name, relationship=relationship, metadata=metadata, photos=photos)
+                stored = self.bank.photos(person.person_id)
+            else:
+                cautions += self._misfits(namesake, photos)
+                stored = self.bank.add_photos(namesake.person_id, photos)
+                person = self.bank.person(namesake.person_id)
+        return Enrolment(person, _outcomes(results, iter(stored)), tuple(cautions))
+
+    def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
+        """Remember more photos of someone.
+
+        Raises: as `enrol`, and PersonNotFound.
+        """
+        person = self.bank.person(person_id)
+        results = [self._prepare(image) for image in images]
+        photos = _usable(results)
+        with self._enrolling:
+            cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
+            stored = self.bank.add_photos(person_id, photos)
+        return Enrolment(self.bank.person(person_id), _outcomes(results, iter(stored)), tuple(cautions))
+
+    def reembed(self, on_progress: Callable[[int, int], None]) -> int:
+        """Give every photo that another model embedded an embedding of this model; returns how many."""
+
+        def embed(pictures: Sequence[bytes]) -> NDArray[np.float32]:
+            return self._pipeline.embed_portraits([decode(picture, self._limits) for picture in pictures])
+
+        return self.bank.reembed(embed, on_progress=on_progress)
+
+    def warm_up(self) -> None:
+        """Make the first identification as fast as the next."""
+        self._pipeline.warm_up()
+
+    def close(self) -> None:
+        """Close the bank."""
+        self.bank.close()
+
+    def _name(self, faces: Sequence[Face]) -> list[IdentifiedFace]:
+        if not faces:
+            return []
+        hits = self.bank.search(np.stack([face.embedding for face in faces]), CANDIDATES)
+        likenesses = [[Likeness(hit.person, hit.similarity) for hit in row] for row in hits]
+        verdicts = self._decider.decide(likenesses, persons=self.bank.person_count)
+        return [
+            IdentifiedFace(face, verdict.status, verdict.match, verdict.candidates)
+            for face, verdict in zip(faces, verdicts, strict=True)
+        ]
+
+    def _dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
+        faces = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
+        if not faces:
+            raise NoFaceDetected
+        faces = sorted(faces, key=lambda face: face.box.area, reverse=True)
+        if len(faces) > 1 and faces[0].box.area < _DOMINANCE * faces[1].box.area:
+            boxes = [
+                {"x": round(b.x), "y": round(b.y), "width": round(b.width), "height": round(b.height)}
+                for b in (face.box for face in faces)
+            ]
+            raise MultipleFaces(details={"faces": boxes})
+        return faces[0]
+
+    def _prepare(self, image: bytes) -> NewPhoto | VisageError:
+        try:
+            face = self._dominant_face(image, enrolling=True)
+        except VisageError as error:
+            return error
+        assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
+        return NewPhoto(face.embedding, encode_jpeg(face.portrait, _PICTURE_QUALITY), face.quality)
+
+    def _verify(self, probe: Embedding, template: Embedding, photos: int) -> Verification:
+        similarity = float(probe @ template)
+        return Verification(
+            same=similarity >= self._same_person_threshold(photos),
+            similarity=similarity,
+            confidence=self._decider.confidence(similarity, photos=photos),
+        )
+
+    def _same_person_threshold(self, photos: int) -> float:
+        return self._decider.threshold(persons=1, photos=photos, fpir=_SAME_PERSON_FAR)
+
+    def _namesake(self, name: str, template: Embedding) -> Person | None:
+        """The person of this name whose face this is; the likeliest where there are several."""
+        matching = [
+            (similarity, person)
+            for person in self.bank.named(name)
+            if (similarity := float(template @ self.bank.template(person.person_id)))
+            >= self._same_person_threshold(person.embedding_count)
+        ]
+        return max(matching, key=lambda pair: pair[0])[1] if matching else None
+
+    def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
+        """A caution for the other person that this face would have been called."""
+        (hits,) = self.bank.search(template[None], CANDIDATES)
+        others = [Likeness(h.person, h.similarity) for h in hits if own is None or h.person != own]
+        (verdict,) = self._decider.decide([others], persons=self.bank.person_count)
+        if verdict.status is not Status.KNOWN or verdict.match is None:
+            return []
+        other = verdict.match.person
+        return [
+            Caution(
+                "LOOKS_LIKE",
+                f"This face looks like {other.name}, who is already registered",
+                {
+                    "person_id": other.person_id,
+                    "name": other.name,
+                    "similarity": round(verdict.match.similarity, 4),
+                },
+            )
+        ]
+
+    def _misfits(self, person: Person, photos: Sequence[NewPhoto]) -> list[Caution]:
+        template = self.bank.template(person.person_id)
+        threshold = self._same_person_threshold(person.embedding_count)
+        return [
+            Caution(
+                "DOES_NOT_FIT",
+                f"Photo {index} does not look like the other photos of {person.name}",
+                {"photo": index, "similarity": round(float(photo.embedding @ template), 4)},
+            )
+            for index, photo in enumerate(photos, start=1)
+            if float(photo.embedding @ template) < threshold
+        ]
+
+
+def open_recognizer(
+    *,
+    data_dir: Path,
+    threads: int,
+    limits: Limits,
+    similarity_threshold: float | None,
+    target_fpir: float,
+    duplicate_policy: Literal["warn", "reject"],
+) -> Recognizer:
+    """Load the models and open the bank in a data directory.
+
+    Raises: WeightsError, BankError, InstallationError.
+    """
+    bank = MemoryBank(open_store(data_dir), model=MODEL_NAME, dimension=DIMENSION)
+    try:
+        pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled")
+        decider = Decider(
+            calibration.load(MODEL_NAME), target_fpir=target_fpir, similarity_threshold=similarity_threshold
+        )
+    except BaseException:
+        bank.close()
+        raise
+    return Recognizer(pipeline, bank, decider, limits=limits, duplicate_policy=duplicate_policy)
+
+
+def _usable(results: Sequence[NewPhoto | VisageError]) -> list[NewPhoto]:
+    """The photos among the results; where there is none, the first error is raised."""
+    photos = [result for result in results if isinstance(result, NewPhoto)]
+    if not photos:
+        raise next(result for result in results if isinstance(result, VisageError))
+    return photos
+
+
+def _template(photos: Sequence[NewPhoto]) -> Embedding:
+    return unit(np.mean([photo.embedding for photo in photos], axis=0, dtype=np.float32))
+
+
+def _outcomes(results: Sequence[NewPhoto | VisageError], stored: Iterator[Photo]) -> tuple[PhotoOutcome, ...]:
+    """One outcome an image, in order; `stored` yields the photos of the usable ones."""
+    return tuple(
+        PhotoOutcome(None, None, result)
+        if isinstance(result, VisageError)
+        else PhotoOutcome(next(stored), result.quality, None)
+        for result in results
+    )

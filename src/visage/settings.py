@@ -1,0 +1,63 @@
+"""Every setting, once: name, unit, default, help. Only `api/app.py` and `cli.py` read them.
+
+Values come from `VISAGE_*` environment variables, then from `.env` in the working directory, then the default.
+`docs/configuration.md` and `visage settings` are made from this class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The configuration of one server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VISAGE_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    host: str = Field(
+        "127.0.0.1", description="Address to serve on. The default is reachable from this computer only."
+    )
+    port: int = Field(8000, ge=0, le=65535, description="TCP port to serve on.")
+    data_dir: Path = Field(Path("data"), description="Folder of the bank (`visage.db`) and the compiled models.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much the server writes to its log. Names of persons never appear in it."
+    )
+    max_image_bytes: int = Field(
+        10 * 1024 * 1024, ge=1024, description="Largest image accepted, bytes; larger ones get 413."
+    )
+    max_image_pixels: int = Field(
+        50_000_000, ge=4096, description="Largest image accepted, pixels, refused before it is decoded."
+    )
+    similarity_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Name a face from this cosine on, whatever the size of the bank. "
+        "Unset, the threshold follows the target false-name rate and the number of persons.",
+    )
+    target_fpir: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="How many of the strangers seen may be given a name, as a fraction of them (FPIR).",
+    )
+    duplicate_policy: Literal["warn", "reject"] = Field(
+        "warn",
+        description="A known face registered under another name: register with a warning, or answer 409.",
+    )
+    inference_threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="CPU threads a model run may use; 0 lets the engine take the cores there are.",
+    )
+    max_pending: int = Field(
+        32, ge=1, description="Requests that may wait for the models at once; further ones get 429."
+    )
+    max_connections: int = Field(64, ge=1, description="WebSocket connections open at once.")

@@ -1,0 +1,202 @@
+"""The values that travel between the layers: frozen, without behaviour of their own.
+
+Pixel coordinates refer to the image as a person sees it (EXIF orientation applied), origin top left,
+x to the right, y down. Left and right of a face are the subject's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.errors import VisageError
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB."""
+
+Embedding = NDArray[np.float32]
+"""(D,) float32, unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle in pixels; may reach over the edge of the image."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
+
+class Issue(StrEnum):
+    """What is wrong with a picture of a face."""
+
+    TOO_SMALL = "TOO_SMALL"
+    BLURRED = "BLURRED"
+    TOO_DARK = "TOO_DARK"
+    TOO_BRIGHT = "TOO_BRIGHT"
+    LOW_CONTRAST = "LOW_CONTRAST"
+    TURNED_AWAY = "TURNED_AWAY"
+    CUT_OFF = "CUT_OFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How far a picture of a face can be trusted: 0 (useless) to 100, and why not more."""
+
+    score: int
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one image.
+
+    Attributes:
+        box: around the face.
+        landmarks: (5, 2) float32 pixels (x, y): right eye, left eye, nose tip, right and left mouth corner.
+        detection_score: 0–1.
+        quality: of the picture of this face.
+        embedding: (D,) float32, unit length.
+        portrait: the face upright with a margin, as it is stored (`vision/align.py` gives its geometry);
+            None where it was not asked for.
+    """
+
+    box: Box
+    landmarks: NDArray[np.float32]
+    detection_score: float
+    quality: Quality
+    embedding: Embedding
+    portrait: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who is remembered."""
+
+    person_id: str
+    name: str
+    relationship: str | None
+    metadata: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    embedding_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One remembered picture of a person's face; its pixels stay in the store until asked for."""
+
+    photo_id: str
+    person_id: str
+    quality: Quality
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewPhoto:
+    """A photo on its way into the bank: `picture` is a JPEG of the portrait."""
+
+    embedding: Embedding
+    picture: bytes
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person that a probe might be."""
+
+    person: Person
+    similarity: float
+    """Cosine between unit embeddings, −1 to 1."""
+    confidence: float
+    """Calibrated probability, 0–1, that the probe is this person, given the size of the bank."""
+
+
+class Status(StrEnum):
+    """The three answers."""
+
+    KNOWN = "known"
+    UNCERTAIN = "uncertain"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdentifiedFace:
+    """A face and what was decided about it; `match` is set where, and only where, the status is known."""
+
+    face: Face
+    status: Status
+    match: Candidate | None
+    candidates: tuple[Candidate, ...] = ()
+    track_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """The faces of one image, before anyone asks whose they are."""
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identification:
+    """What Visage says about one image."""
+
+    timestamp: datetime
+    width: int
+    height: int
+    faces: tuple[IdentifiedFace, ...] = ()
+    match: Candidate | None = None
+    """The largest of the recognised faces."""
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+    """decode, detect, embed, search, total."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoOutcome:
+    """What became of one image offered for enrolment: a photo, or the error that refused it."""
+
+    photo: Photo | None
+    quality: Quality | None
+    error: VisageError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something a carer should look at; nothing was refused for it."""
+
+    code: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolment:
+    """The result of registering, or of adding photos: one outcome an image, in order."""
+
+    person: Person
+    outcomes: tuple[PhotoOutcome, ...]
+    cautions: tuple[Caution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One against one."""
+
+    same: bool
+    similarity: float
+    confidence: float

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: from the bytes of a picture to faces and their embeddings."""

@@ -1,0 +1,143 @@
+"""Bring a face to the geometry that the embedder was trained on."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.errors import VisageError
+from visage.types import Image
+
+FACE_SIZE = 112
+"""Side of an aligned face, pixels."""
+
+TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype=np.float32,
+)
+"""(5, 2) float32 pixels (x, y) in an aligned face: the eye on the left of the picture (the subject's right), the
+other eye, nose tip, mouth corners in the same order. Source: ArcFace, Deng et al. 2019, arXiv:1801.07698."""
+
+
+def _zoom(scale: float, up: float) -> NDArray[np.float64]:
+    """(3, 3): enlarge an aligned face about its centre, then move it up by so many pixels."""
+    middle = FACE_SIZE / 2
+    return np.array([[scale, 0, middle - scale * middle], [0, scale, middle - scale * middle - up], [0, 0, 1]])
+
+
+_PLAIN_VIEW, _MIRRORED_VIEW = _zoom(0.97, up=1), _zoom(1.05, up=1)
+
+PORTRAIT_SIZE = 320
+"""Side of a portrait, pixels. The aligned face fills its central half, so that a later model with another
+template finds hair, chin and ears in it as well."""
+
+_PORTRAIT_SCALE = PORTRAIT_SIZE / 2 / FACE_SIZE
+_TO_PORTRAIT = np.array([[_PORTRAIT_SCALE, 0, PORTRAIT_SIZE / 4], [0, _PORTRAIT_SCALE, PORTRAIT_SIZE / 4], [0, 0, 1]])
+
+
+class DegenerateLandmarks(VisageError):
+    """The points coincide: no similarity maps them onto the template."""
+
+
+def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The least-squares similarity (rotation, uniform scale, shift; no reflection) from one point set to another.
+
+    In the plane a similarity is z → a·z + b over the complex numbers, so the fit is a linear regression with the
+    same result as Umeyama's general method.
+
+    Args:
+        source, target: (n, 2) points (x, y), n ≥ 2.
+
+    Returns: (3, 3) float64, homogeneous, for column vectors (x, y, 1).
+    Raises: DegenerateLandmarks: the source points coincide, or are not finite.
+    Source: Umeyama 1991, IEEE TPAMI 13(4), specialised to two dimensions.
+    """
+    z = source[:, 0].astype(np.float64) + 1j * source[:, 1]
+    w = target[:, 0].astype(np.float64) + 1j * target[:, 1]
+    centred = z - z.mean()
+    spread = float(np.vdot(centred, centred).real)
+    if not np.isfinite(spread) or spread < 1e-6:
+        raise DegenerateLandmarks("The landmarks of the face coincide")
+    a = np.vdot(centred, w - w.mean()) / spread
+    b = w.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
+
+
+def warp(image: Image, transform: NDArray[np.float64], size: int) -> Image:
+    """Sample a square picture through a similarity, without aliasing where it shrinks.
+
+    Args:
+        image: (H, W, 3) uint8.
+        transform: (3, 3), from image pixels to pixels of the result.
+        size: side of the result, pixels.
+
+    Returns: (size, size, 3) uint8; what lies outside the image is black.
+    """
+    scale = float(np.hypot(transform[0, 0], transform[1, 0]))
+    shrink = int(1 / scale) if scale > 0 else 1
+    if shrink >= 2:
+        image, transform = _shrink_around(image, transform, size, shrink)
+    return cv2.warpAffine(image, transform[:2], (size, size), flags=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def _shrink_around(
+    image: Image, transform: NDArray[np.float64], size: int, shrink: int
+) -> tuple[Image, NDArray[np.float64]]:
+    """Average blocks of pixels in the part of the image that the warp will read."""
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], dtype=np.float64).T
+    x, y, _ = np.linalg.inv(transform) @ corners
+    left, top = max(0, int(x.min()) - shrink), max(0, int(y.min()) - shrink)
+    right, bottom = min(width, int(x.max()) + 2 * shrink), min(height, int(y.max()) + 2 * shrink)
+    columns, rows = (right - left) // shrink, (bottom - top) // shrink
+    if columns < 1 or rows < 1:
+        return image, transform
+    region = image[top : top + rows * shrink, left : left + columns * shrink]
+    small = cv2.resize(region, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    # Pixel centres: x_image = left + (x_small + ½)·shrink − ½.
+    offset = (shrink - 1) / 2
+    to_image = np.array([[shrink, 0, left + offset], [0, shrink, top + offset], [0, 0, 1]], dtype=np.float64)
+    return small, transform @ to_image
+
+
+def align(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Warp a face onto the ArcFace template, in the two views that make one embedding.
+
+    The second view is mirrored and a little larger: averaging them costs the same as averaging a face with its
+    plain mirror image and confuses people less (`docs/decisions/0002-two-views.md`).
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        landmarks: (5, 2) float32 pixels (x, y): right eye, left eye, nose tip, right and left mouth corner, the
+            subject's.
+
+    Returns: (2, 112, 112, 3) uint8, RGB.
+    Raises: DegenerateLandmarks: the points coincide.
+    """
+    return _views(image, similarity_transform(landmarks, TEMPLATE))
+
+
+def _views(image: Image, to_template: NDArray[np.float64]) -> NDArray[np.uint8]:
+    plain, mirrored = (warp(image, view @ to_template, FACE_SIZE) for view in (_PLAIN_VIEW, _MIRRORED_VIEW))
+    return np.stack([plain, mirrored[:, ::-1]])
+
+
+def portrait(image: Image, landmarks: NDArray[np.float32]) -> Image:
+    """The face upright with a margin, as the bank keeps it.
+
+    Args, Raises: as `align`.
+    Returns: (320, 320, 3) uint8, RGB.
+    """
+    return warp(image, _TO_PORTRAIT @ similarity_transform(landmarks, TEMPLATE), PORTRAIT_SIZE)
+
+
+def align_portrait(picture: Image) -> NDArray[np.uint8]:
+    """The aligned face inside a portrait, as `align` gives it.
+
+    Args:
+        picture: (320, 320, 3) uint8, RGB, from `portrait`.
+
+    Returns: (2, 112, 112, 3) uint8, RGB.
+    """
+    return _views(picture, np.linalg.inv(_TO_PORTRAIT))

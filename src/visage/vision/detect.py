@@ -1,0 +1,193 @@
+"""Find faces: BlazeFace, whole picture first, then overlapping tiles of large ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.types import Image
+from visage.vision.runtime import Network
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Faces found in one image, best first.
+
+    Attributes:
+        boxes: (n, 4) float32 pixels: left, top, right, bottom.
+        points: (n, 6, 2) float32 pixels (x, y): right eye, left eye, nose tip, mouth centre, right ear, left ear.
+        scores: (n,) float32, 0–1.
+    """
+
+    boxes: Floats
+    points: Floats
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def anchors(input_size: int, grids: tuple[tuple[int, int], ...]) -> Floats:
+    """Anchor centres in input pixels, in the order of the network's output.
+
+    Args:
+        input_size: side of the network's input, pixels.
+        grids: (cells a side, anchors a cell), one an output layer.
+
+    Returns: (sum of cells² × anchors, 2) float32 (x, y).
+    Source: MediaPipe, SsdAnchorsCalculator with fixed anchor size.
+    """
+    layers = []
+    for cells, repeat in grids:
+        centres = (np.arange(cells, dtype=np.float32) + 0.5) * (input_size / cells)
+        x, y = np.meshgrid(centres, centres)
+        layers.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), repeat, axis=0))
+    return np.concatenate(layers)
+
+
+class Detector:
+    """A BlazeFace network with its anchors.
+
+    Args:
+        network: (N, S, S, 3) → (N, A, 16) boxes and points relative to anchor centres, (N, A, 1) logits.
+        input_size: S, pixels.
+        grids: the anchor grids, as `anchors` takes them.
+        min_score: detections below are dropped, 0–1.
+    """
+
+    def __init__(
+        self, network: Network, *, input_size: int, grids: tuple[tuple[int, int], ...], min_score: float
+    ) -> None:
+        self._network = network
+        self._size = input_size
+        self._anchors = anchors(input_size, grids)
+        self._min_logit = float(np.log(min_score / (1 - min_score)))
+
+    def detect(self, image: Image) -> Detections:
+        """Find the faces of one image.
+
+        Args:
+            image: (H, W, 3) uint8, RGB, any size.
+
+        Returns: the faces, best first; empty where there is none.
+        """
+        height, width = image.shape[:2]
+        views = [(0, 0, max(height, width)), *_tiles(width, height)]
+        batch = np.zeros((len(views), self._size, self._size, 3), dtype=np.uint8)
+        for canvas, (left, top, side) in zip(batch, views, strict=True):
+            _letterbox(image[top : top + side, left : left + side], canvas, side)
+        raw, logits = self._network(batch)
+        found = []
+        for index, view in enumerate(views):
+            boxes, points, scores = self._decode(raw[index], logits[index, :, 0], view)
+            if index:  # a face cut by a tile's edge is whole in the next tile or in the whole picture
+                whole = _inside(boxes, view, width, height)
+                boxes, points, scores = boxes[whole], points[whole], scores[whole]
+            found.append((boxes, points, scores))
+        boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return weighted_nms(boxes, points, scores)
+
+    def _decode(self, raw: Floats, logits: Floats, view: tuple[int, int, int]) -> tuple[Floats, Floats, Floats]:
+        keep = np.flatnonzero(logits >= self._min_logit)
+        left, top, side = view
+        scale = side / self._size
+        values = raw[keep]
+        centres = self._anchors[keep]
+        middle = (values[:, :2] + centres) * scale + (left, top)
+        half = values[:, 2:4] * (scale / 2)
+        points = (values[:, 4:].reshape(-1, 6, 2) + centres[:, None]) * scale + (left, top)
+        scores = 1 / (1 + np.exp(-logits[keep]))
+        boxes = np.concatenate([middle - half, middle + half], axis=1)
+        return boxes.astype(np.float32), points.astype(np.float32), scores.astype(np.float32)
+
+
+_TILE_FROM = 1400
+"""Pictures with a longer side, pixels, are also searched in tiles: below, the whole picture shows the network
+every face that is worth recognising (30 pixels between the eyes)."""
+_TILE_SIDE = 1000
+_TILE_OVERLAP = 0.25
+
+
+def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
+    """Squares (left, top, side) that cover a large picture with overlap; none for a small one."""
+    if max(width, height) <= _TILE_FROM:
+        return []
+    side = min(_TILE_SIDE, width, height)
+    lefts, tops = (_starts(length, side) for length in (width, height))
+    return [(left, top, side) for top in tops for left in lefts]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    if length <= side:
+        return [0]
+    count = int(np.ceil((length - side) / (side * (1 - _TILE_OVERLAP)))) + 1
+    return [int(start) for start in np.linspace(0, length - side, count)]
+
+
+def _letterbox(view: Image, canvas: Image, side: int) -> None:
+    """Shrink a view into the top left of a square canvas; `side` fills the canvas."""
+    size = canvas.shape[0]
+    height, width = view.shape[:2]
+    columns, rows = max(1, round(width * size / side)), max(1, round(height * size / side))
+    way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    canvas[:rows, :columns] = cv2.resize(view, (columns, rows), interpolation=way)
+
+
+def _inside(boxes: Floats, view: tuple[int, int, int], width: int, height: int) -> NDArray[np.bool_]:
+    """Which boxes do not touch an edge of the tile, other than where it is the picture's own edge."""
+    left, top, side = view
+    margin = side * 0.01
+    return (
+        ((boxes[:, 0] > left + margin) | (left == 0))
+        & ((boxes[:, 1] > top + margin) | (top == 0))
+        & ((boxes[:, 2] < left + side - margin) | (left + side >= width))
+        & ((boxes[:, 3] < top + side - margin) | (top + side >= height))
+    )
+
+
+def weighted_nms(boxes: Floats, points: Floats, scores: Floats, max_iou: float = 0.3) -> Detections:
+    """Merge overlapping detections into their score-weighted mean.
+
+    A detection that lies mostly inside a better one (the same face seen at another scale) is dropped as well.
+
+    Args:
+        boxes, points, scores: as in `Detections`, in any order.
+        max_iou: boxes that overlap more are one face.
+
+    Source: BlazeFace, Bazarevsky et al. 2019, arXiv:1907.05047, section 3.3 ("blending").
+    """
+    order = np.argsort(-scores, kind="stable")
+    boxes, points, scores = boxes[order], points[order], scores[order]
+    areas = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)
+    left = np.ones(len(scores), dtype=bool)
+    kept: list[tuple[Floats, Floats, np.float32]] = []
+    for first in range(len(scores)):
+        if not left[first]:
+            continue
+        low = np.maximum(boxes[first, :2], boxes[:, :2])
+        high = np.minimum(boxes[first, 2:], boxes[:, 2:])
+        shared = np.maximum(high - low, 0).prod(axis=1)
+        iou = shared / np.maximum(areas[first] + areas - shared, 1e-6)
+        inside = shared / np.maximum(np.minimum(areas, areas[first]), 1e-6)
+        same = left & (iou > max_iou)
+        same[first] = True
+        left &= ~(same | (inside > 0.7))
+        left[first] = False
+        weights = scores[same] / scores[same].sum()
+        kept.append(
+            (
+                (weights[:, None] * boxes[same]).sum(axis=0),
+                (weights[:, None, None] * points[same]).sum(axis=0),
+                scores[first],
+            )
+        )
+    return Detections(
+        np.array([k[0] for k in kept], dtype=np.float32).reshape(-1, 4),
+        np.array([k[1] for k in kept], dtype=np.float32).reshape(-1, 6, 2),
+        np.array([k[2] for k in kept], dtype=np.float32),
+    )

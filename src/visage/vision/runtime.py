@@ -1,0 +1,120 @@
+"""The inference engine, OpenVINO: the only file that imports it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+from openvino.preprocess import PrePostProcessor
+
+from visage.errors import WeightsError
+
+
+class Runtime:
+    """Compiles networks for this machine's CPU, once; later starts read the compiled form from a cache.
+
+    Args:
+        threads: inference threads a call may use; 0 leaves it to the engine.
+        cache_dir: where compiled networks are kept; None keeps nothing.
+    """
+
+    def __init__(self, threads: int = 0, cache_dir: Path | None = None) -> None:
+        self._core = ov.Core()
+        self._config: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            # Newer CPUs would compute in bfloat16 unasked; a bank must mean the same on every machine.
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        if threads:
+            self._config["INFERENCE_NUM_THREADS"] = threads
+        if cache_dir is not None:
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            self._config["CACHE_DIR"] = str(cache_dir)
+
+    def load(self, path: Path, *, mean: float, scale: float) -> Network:
+        """Read a TFLite network, free its batch, fuse its activations, and compile it.
+
+        Args:
+            path: the weights.
+            mean, scale: the network sees (pixel − mean) / scale.
+
+        Raises:
+            WeightsError: the file is no network that the engine can read.
+        """
+        try:
+            model = self._core.read_model(str(path))
+        except RuntimeError as exc:
+            raise WeightsError(f"{path.name} cannot be read as a network") from exc
+        _free_batch(model)
+        _fuse_prelu(model)
+        processor = PrePostProcessor(model)
+        processor.input().tensor().set_element_type(ov.Type.u8)
+        processor.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
+        return Network(self._core.compile_model(processor.build(), "CPU", self._config))
+
+
+class Network:
+    """A compiled network, safe to call from several threads."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self._compiled = compiled
+        self._local = threading.local()
+
+    def __call__(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run a batch.
+
+        Args:
+            batch: (N, H, W, 3) uint8, RGB, C-contiguous.
+
+        Returns: the outputs in the network's order, each (N, …) float32, the caller's own.
+        """
+        request = getattr(self._local, "request", None)
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        results = request.infer([ov.Tensor(np.ascontiguousarray(batch))], share_outputs=True)
+        return [np.array(results[output]) for output in self._compiled.outputs]
+
+
+def _free_batch(model: ov.Model) -> None:
+    """Make the first dimension dynamic, also in the Reshape targets that freeze it.
+
+    The files were exported for a fixed batch (2 for MobileFaceNet, 1 for the others), and their reshapes say so
+    in constants. Each such target becomes its own static result with −1 in front.
+    """
+    shape = model.input().get_partial_shape()
+    batch = shape[0].get_length()
+    for node in model.get_ops():
+        if node.get_type_name() != "Reshape":
+            continue
+        target = [dimension.get_length() for dimension in node.get_output_partial_shape(0)]
+        if target[0] == batch:
+            constant = ops.constant(np.array([-1, *target[1:]], dtype=np.int64))
+            node.input(1).replace_source_output(constant.output(0))
+    shape[0] = ov.Dimension(-1)
+    model.reshape(shape)
+
+
+def _fuse_prelu(model: ov.Model) -> None:
+    """Replace relu(x) + c · (x − |x|), as some exporters spell it, by PReLU(x) with slope 2c."""
+    for add in model.get_ops():
+        if add.get_type_name() != "Add":
+            continue
+        relu, product = (add.input_value(i).get_node() for i in (0, 1))
+        if relu.get_type_name() != "Relu" or product.get_type_name() != "Multiply":
+            continue
+        factors = [product.input_value(i).get_node() for i in (0, 1)]
+        constant = next((f for f in factors if f.get_type_name() == "Constant"), None)
+        minus = next((f for f in factors if f.get_type_name() == "Subtract"), None)
+        if constant is None or minus is None:
+            continue
+        x = relu.input_value(0)
+        absolute = minus.input_value(1).get_node()
+        if absolute.get_type_name() != "Abs" or minus.input_value(0) != x or absolute.input_value(0) != x:
+            continue
+        slope = 2 * constant.get_data().reshape(-1)
+        add.output(0).replace(ops.prelu(x, ops.constant(slope.astype(np.float32))).output(0))
