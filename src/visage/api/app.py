@@ -1,0 +1,150 @@
+"""The application: everything put together, and run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from fastapi_offline import FastAPIOffline
+from starlette.formparsers import MultiPartParser
+
+from visage import __version__
+from visage.api import errors, live
+from visage.api.deps import MAX_IMAGES
+from visage.api.middleware import BodyLimit, RequestId
+from visage.api.routes import faces, health, people
+from visage.api.service import Service
+from visage.errors import VisageError
+from visage.settings import Settings
+
+log = logging.getLogger("visage")
+
+PREFIX = "/api/v1"
+_FORM_OVERHEAD_BYTES = 128 * 1024
+_DESCRIPTION = """
+Visage remembers faces for people who cannot. Register the people who matter from a few photos; then ask who is in a
+picture, or stream frames to the WebSocket `/ws/identify`. Every reply is an envelope: `success`, `data`, `error`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application; it loads models and bank in the background once it is started."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = app.state.service = Service(settings)
+        service.start()
+        try:
+            yield
+        finally:
+            await service.close()
+
+    app = FastAPIOffline(
+        title="Visage",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        form_limits={"max_files": MAX_IMAGES + 6, "max_fields": 16, "max_part_size": 64 * 1024},
+    )
+    # Photos wait in memory, never in temporary files on a disk.
+    MultiPartParser.spool_max_size = _max_body(settings, MAX_IMAGES)
+    errors.install(app)
+    for router in (health.router, people.router, faces.router):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(live.router)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    app.add_middleware(BodyLimit, limit=lambda path: _max_body(settings, _images_at(path)))
+    app.add_middleware(RequestId)
+    return app
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal ends it; requests in flight are finished. Returns the exit code of the process."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    for chatty in ("alembic", "uvicorn.error", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    app = create_app(settings)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            ws_max_size=live.max_message_bytes(settings.max_image_bytes),
+            ws_max_queue=1,
+            timeout_graceful_shutdown=30,
+        ),
+        app,
+    )
+    try:
+        asyncio.run(server.serve())
+    except SystemExit:  # the address cannot be bound; the log says so
+        return 1
+    return 1 if server.failed else 0
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which says when everything is loaded and ends when it cannot be."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self.failed = False
+        self._app = app
+        self._announcing: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bind, and wait for the models beside serving."""
+        await super().startup(sockets)
+        self._announcing = asyncio.create_task(self._announce())
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End by SIGINT and SIGTERM with exit code 0: Uvicorn's own way ends by the signal after all."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def _announce(self) -> None:
+        try:
+            await self._app.state.service.wait_ready()
+        except VisageError:
+            self.failed = self.should_exit = True
+            return
+        for server in self.servers:
+            for bound in server.sockets:
+                host, port = bound.getsockname()[:2]
+                log.info("Visage answers on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+
+def _images_at(path: str) -> int:
+    """How many images a request to a path may carry."""
+    if path == f"{PREFIX}/register" or path.endswith("/photos"):
+        return MAX_IMAGES
+    return 2 if path == f"{PREFIX}/verify" else 1
+
+
+def _max_body(settings: Settings, images: int) -> int:
+    return images * settings.max_image_bytes + _FORM_OVERHEAD_BYTES

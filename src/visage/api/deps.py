@@ -1,0 +1,152 @@
+"""What routes ask for, typed, in one place."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from typing import Annotated, Any
+
+from fastapi import Depends, File, Form, UploadFile
+from fastapi.requests import HTTPConnection
+
+from visage.api.service import Service
+from visage.errors import InvalidValue
+from visage.recognition.recognizer import Recognizer
+
+MAX_IMAGES = 10
+MAX_NAME = 200
+MAX_METADATA_BYTES = 16 * 1024
+_MAX_METADATA_DEPTH = 32
+
+
+def get_service(connection: HTTPConnection) -> Service:
+    """The app's service, of a request or a WebSocket."""
+    service: Service = connection.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(get_service)]
+
+
+def get_recognizer(service: ServiceDep) -> Recognizer:
+    """The recognizer; NotReady while it is loading."""
+    return service.recognizer
+
+
+RecognizerDep = Annotated[Recognizer, Depends(get_recognizer)]
+
+
+def clean_name(name: str) -> str:
+    """A person's name, trimmed.
+
+    Raises:
+        InvalidValue: empty, too long, or with characters that are no text.
+    """
+    name = _text("name", name)
+    if not name:
+        raise InvalidValue.of("name", "must not be empty")
+    return name
+
+
+def clean_relationship(relationship: str | None) -> str | None:
+    """A relationship, trimmed; None where it is empty.
+
+    Raises:
+        InvalidValue: too long, or with characters that are no text.
+    """
+    return (_text("relationship", relationship) or None) if relationship is not None else None
+
+
+def clean_metadata(metadata: Any) -> dict[str, Any]:
+    """An object that JSON can carry, of bounded size and depth.
+
+    Raises:
+        InvalidValue: it is not.
+    """
+    if not isinstance(metadata, dict):
+        raise InvalidValue.of("metadata", "must be a JSON object")
+    if not _is_plain(metadata, _MAX_METADATA_DEPTH):
+        raise InvalidValue.of("metadata", "holds a value that JSON cannot carry, or is nested too deeply")
+    if len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+        raise InvalidValue.of("metadata", f"must not be longer than {MAX_METADATA_BYTES:,} bytes")
+    return metadata
+
+
+def _text(field: str, value: str) -> str:
+    value = value.strip()
+    if len(value) > MAX_NAME:
+        raise InvalidValue.of(field, f"must not be longer than {MAX_NAME} characters")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in value):
+        raise InvalidValue.of(field, "must be text, without control characters")
+    return value
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Finite numbers, whole characters, not deeper than allowed."""
+    if depth < 0:
+        return False
+    if isinstance(value, dict):
+        return all(_is_plain(key, depth) and _is_plain(item, depth - 1) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(item, depth - 1) for item in value)
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def name_field(name: Annotated[str, Form(description="The person's name; 1–200 characters once trimmed")]) -> str:
+    """The form field `name`."""
+    return clean_name(name)
+
+
+def relationship_field(
+    relationship: Annotated[str | None, Form(description="What the person is to the user; ≤ 200 characters")] = None,
+) -> str | None:
+    """The form field `relationship`."""
+    return clean_relationship(relationship)
+
+
+def metadata_field(
+    metadata: Annotated[
+        str | None, Form(description="A JSON object, ≤ 16 KiB", examples=['{"note": "met at the choir"}'])
+    ] = None,
+) -> dict[str, Any]:
+    """The form field `metadata`."""
+    if metadata is None:
+        return {}
+    try:
+        return clean_metadata(json.loads(metadata))
+    except (ValueError, RecursionError) as exc:
+        raise InvalidValue.of("metadata", "must be a JSON object") from exc
+
+
+async def images_field(
+    image: Annotated[list[UploadFile], File(description="Face image, JPEG or PNG; repeat for more photos, up to 10")],
+) -> list[bytes]:
+    """The form field `image`, repeated."""
+    if len(image) > MAX_IMAGES:
+        raise InvalidValue.of("image", f"must not be repeated more than {MAX_IMAGES} times")
+    return [await upload.read() for upload in image]
+
+
+async def image_field(image: Annotated[UploadFile, File(description="JPEG or PNG")]) -> bytes:
+    """The form field `image`."""
+    return await image.read()
+
+
+async def image_2_field(
+    image_2: Annotated[UploadFile | None, File(description="JPEG or PNG")] = None,
+) -> bytes | None:
+    """The form field `image_2`."""
+    return await image_2.read() if image_2 is not None else None
+
+
+NameField = Annotated[str, Depends(name_field)]
+RelationshipField = Annotated[str | None, Depends(relationship_field)]
+MetadataField = Annotated[dict[str, Any], Depends(metadata_field)]
+ImagesField = Annotated[list[bytes], Depends(images_field)]
+ImageField = Annotated[bytes, Depends(image_field)]
+Image2Field = Annotated[bytes | None, Depends(image_2_field)]

@@ -1,0 +1,53 @@
+"""Look at an image: who is it, is it the same, can it be used?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+
+from visage import errors
+from visage.api import schemas
+from visage.api.deps import Image2Field, ImageField, RecognizerDep, ServiceDep
+from visage.api.openapi import refusals
+from visage.api.schemas import Detection, Envelope, Identification, Verification
+from visage.errors import InvalidValue
+
+router = APIRouter(tags=["faces"])
+
+_IMAGE_ERRORS = (errors.InvalidImage, errors.ImageTooLarge, errors.Overloaded)
+
+
+@router.post("/identify", operation_id="identify", responses=refusals(*_IMAGE_ERRORS))
+async def identify(recognizer: RecognizerDep, service: ServiceDep, image: ImageField) -> Envelope[Identification]:
+    """Say who is in an image: every face, with the person it is, might be, or that nobody knows it."""
+    return Envelope(data=schemas.identification(await service.compute(recognizer.identify, image)))
+
+
+@router.post("/detect", operation_id="detect", responses=refusals(*_IMAGE_ERRORS))
+async def detect(recognizer: RecognizerDep, service: ServiceDep, image: ImageField) -> Envelope[Detection]:
+    """Find the faces of an image and judge them: the check to run before registering."""
+    return Envelope(data=schemas.detection(await service.compute(recognizer.detect, image)))
+
+
+@router.post(
+    "/verify",
+    operation_id="verify",
+    responses=refusals(*_IMAGE_ERRORS, errors.NoFaceDetected, errors.MultipleFaces, errors.PersonNotFound),
+)
+async def verify(
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    image: ImageField,
+    image_2: Image2Field,
+    person_id: Annotated[str | None, Form(description="Compare with this person …")] = None,
+) -> Envelope[Verification]:
+    """Is it the same person? An image against a person, or against a second image."""
+    if (person_id is None) == (image_2 is None):
+        raise InvalidValue.of("person_id", "send either person_id or image_2")
+    if person_id is not None:
+        result = await service.compute(recognizer.verify_person, image, person_id)
+    else:
+        assert image_2 is not None  # noqa: S101 - exactly one of the two is there
+        result = await service.compute(recognizer.verify_images, image, image_2)
+    return Envelope(data=schemas.verification(result))

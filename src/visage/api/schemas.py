@@ -1,0 +1,415 @@
+"""What goes over the wire, and how the program's values become it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from visage import types
+from visage.vision.quality import ADVICE
+
+T = TypeVar("T")
+
+Time = Annotated[
+    datetime,
+    PlainSerializer(lambda time: time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str),
+    Field(json_schema_extra={"format": "date-time"}, examples=["2025-12-04T10:30:00Z"]),
+]
+"""RFC 3339, UTC, whole seconds."""
+
+_PERSON_ID = "9b2f6c1e-8f0a-4a52-9c55-0d6f2b6f3a10"
+_PERSON: dict[str, Any] = {
+    "person_id": _PERSON_ID,
+    "name": "John Doe",
+    "relationship": "Friend",
+    "metadata": {},
+    "embedding_count": 1,
+    "created_at": "2025-12-04T10:30:00Z",
+    "updated_at": "2025-12-04T10:30:00Z",
+}
+
+
+class Envelope(BaseModel, Generic[T]):
+    """Every successful reply."""
+
+    success: Literal[True] = True
+    data: T
+    error: None = None
+
+
+class ErrorBody(BaseModel):
+    """What went wrong: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | None = None
+
+
+class ErrorEnvelope(BaseModel):
+    """Every failed reply."""
+
+    success: Literal[False] = False
+    data: None = None
+    error: ErrorBody
+
+
+class Health(BaseModel):
+    """State of the server."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+    model: str
+    persons: int
+    embeddings: int
+    uptime_s: float
+
+
+class Box(BaseModel):
+    """Pixels, origin top left of the image as a person sees it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Advice(BaseModel):
+    """An issue in words."""
+
+    issue: types.Issue
+    message: str
+
+
+class Quality(BaseModel):
+    """How far a picture of a face can be trusted, 0–100, what is wrong with it, and how to do better."""
+
+    score: int = Field(ge=0, le=100)
+    issues: list[types.Issue]
+    advice: list[Advice]
+
+
+class Candidate(BaseModel):
+    """A person that a face might be."""
+
+    person_id: str
+    name: str
+    relationship: str | None
+    similarity: float = Field(description="Cosine of unit embeddings")
+    confidence: float = Field(ge=0, le=1, description="Probability of being this person, given the size of the bank")
+
+
+class Match(BaseModel):
+    """The person that a face is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"person_id": _PERSON_ID, "name": "John Doe", "relationship": "Friend", "confidence": 0.87}
+        }
+    )
+
+    person_id: str
+    name: str
+    relationship: str | None
+    confidence: float = Field(ge=0, le=1)
+
+
+class Face(BaseModel):
+    """A face in an image."""
+
+    box: Box
+    landmarks: list[tuple[float, float]] = Field(
+        description="Right eye, left eye, nose tip, right and left mouth corner, the subject's; pixels (x, y)"
+    )
+    detection_score: float = Field(ge=0, le=1)
+    quality: Quality
+
+
+class IdentifiedFace(Face):
+    """A face, and who it is."""
+
+    track_id: int | None
+    status: types.Status
+    match: Match | None
+    candidates: list[Candidate]
+
+
+class ImageSize(BaseModel):
+    """Pixels."""
+
+    width: int
+    height: int
+
+
+class Identification(BaseModel):
+    """Who is in an image."""
+
+    timestamp: Time
+    face_detected: bool
+    match: Match | None = Field(description="The largest recognised face; null where nobody is recognised")
+    faces: list[IdentifiedFace]
+    image: ImageSize
+    timing_ms: dict[str, float]
+
+
+class Detection(BaseModel):
+    """The faces of an image."""
+
+    image: ImageSize
+    faces: list[Face]
+
+
+class Verification(BaseModel):
+    """One against one."""
+
+    same: bool
+    similarity: float
+    confidence: float = Field(ge=0, le=1)
+
+
+class Photo(BaseModel):
+    """A remembered photo."""
+
+    photo_id: str
+    created_at: Time
+    quality: Quality
+    url: str = Field(description="Where the picture is, a JPEG")
+
+
+class Person(BaseModel):
+    """Someone who is remembered."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _PERSON})
+
+    person_id: str
+    name: str
+    relationship: str | None
+    metadata: dict[str, Any]
+    embedding_count: int
+    created_at: Time
+    updated_at: Time
+
+
+class PersonWithPhotos(Person):
+    """Someone who is remembered, with the photos."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {**_PERSON, "photos": []}})
+
+    photos: list[Photo]
+
+
+class Persons(BaseModel):
+    """A page of persons, newest first."""
+
+    persons: list[Person]
+    total: int
+    next_cursor: str | None
+
+
+class Deleted(BaseModel):
+    """A person is gone."""
+
+    person_id: str
+    deleted: Literal[True] = True
+
+
+class PhotoDeleted(BaseModel):
+    """A photo is gone."""
+
+    photo_id: str
+    deleted: Literal[True] = True
+
+
+class PhotoOutcome(BaseModel):
+    """What became of one image, in the order they were sent."""
+
+    status: Literal["accepted", "rejected"]
+    photo_id: str | None = None
+    quality: Quality | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class Warning_(BaseModel):  # noqa: N801 - `Warning` is Python's
+    """Something to look at; nothing was refused for it."""
+
+    model_config = ConfigDict(title="Warning")
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class PhotosAdded(BaseModel):
+    """What became of the images."""
+
+    person_id: str
+    embedding_count: int
+    photos: list[PhotoOutcome]
+    warnings: list[Warning_]
+
+
+class Registration(PhotosAdded):
+    """A person is remembered."""
+
+    name: str
+    relationship: str | None
+    metadata: dict[str, Any]
+    created_at: Time
+
+
+class PersonChange(BaseModel):
+    """What to change of a person: only the fields that are sent."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"relationship": "Neighbour", "metadata": {"street": None}}}
+    )
+
+    name: str | None = Field(None, description="The new name; may be left out, may not be null", max_length=1000)
+    relationship: str | None = Field(None, description="null removes it", max_length=1000)
+    metadata: dict[str, Any] | None = Field(
+        None, description="JSON merge patch (RFC 7396); null removes a key, or all"
+    )
+
+
+def quality(value: types.Quality) -> Quality:
+    """As on the wire."""
+    advice = [Advice(issue=issue, message=ADVICE[issue]) for issue in value.issues]
+    return Quality(score=value.score, issues=list(value.issues), advice=advice)
+
+
+def person(value: types.Person) -> Person:
+    """As on the wire."""
+    return Person.model_validate(_person_fields(value))
+
+
+def person_with_photos(value: types.Person, photos: Iterable[types.Photo]) -> PersonWithPhotos:
+    """As on the wire."""
+    entries = [
+        Photo(
+            photo_id=photo.photo_id,
+            created_at=photo.created_at,
+            quality=quality(photo.quality),
+            url=f"/api/v1/persons/{value.person_id}/photos/{photo.photo_id}",
+        )
+        for photo in photos
+    ]
+    return PersonWithPhotos.model_validate({**_person_fields(value), "photos": entries})
+
+
+def detection(value: types.Detection) -> Detection:
+    """As on the wire."""
+    return Detection(
+        image=ImageSize(width=value.width, height=value.height),
+        faces=[Face.model_validate(_face_fields(face)) for face in value.faces],
+    )
+
+
+def identification(value: types.Identification) -> Identification:
+    """As on the wire."""
+    return Identification(
+        timestamp=value.timestamp,
+        face_detected=bool(value.faces),
+        match=_match(value.match),
+        faces=[
+            IdentifiedFace.model_validate(
+                {
+                    **_face_fields(face.face),
+                    "track_id": face.track_id,
+                    "status": face.status,
+                    "match": _match(face.match),
+                    "candidates": [_candidate(candidate) for candidate in face.candidates],
+                }
+            )
+            for face in value.faces
+        ],
+        image=ImageSize(width=value.width, height=value.height),
+        timing_ms={name: round(ms, 2) for name, ms in value.timing_ms.items()},
+    )
+
+
+def verification(value: types.Verification) -> Verification:
+    """As on the wire."""
+    return Verification(same=value.same, similarity=round(value.similarity, 4), confidence=round(value.confidence, 4))
+
+
+def photos_added(value: types.Enrolment) -> PhotosAdded:
+    """As on the wire."""
+    return PhotosAdded.model_validate(_enrolment_fields(value))
+
+
+def registration(value: types.Enrolment) -> Registration:
+    """As on the wire."""
+    return Registration.model_validate(
+        {
+            **_enrolment_fields(value),
+            "name": value.person.name,
+            "relationship": value.person.relationship,
+            "metadata": dict(value.person.metadata),
+            "created_at": value.person.created_at,
+        }
+    )
+
+
+def _person_fields(value: types.Person) -> dict[str, Any]:
+    return {
+        "person_id": value.person_id,
+        "name": value.name,
+        "relationship": value.relationship,
+        "metadata": dict(value.metadata),
+        "embedding_count": value.embedding_count,
+        "created_at": value.created_at,
+        "updated_at": value.updated_at,
+    }
+
+
+def _face_fields(face: types.Face) -> dict[str, Any]:
+    box = face.box
+    return {
+        "box": Box(x=round(box.x), y=round(box.y), width=round(box.width), height=round(box.height)),
+        "landmarks": [(round(float(x), 1), round(float(y), 1)) for x, y in face.landmarks],
+        "detection_score": round(face.detection_score, 4),
+        "quality": quality(face.quality),
+    }
+
+
+def _match(value: types.Candidate | None) -> Match | None:
+    if value is None:
+        return None
+    return Match(
+        person_id=value.person.person_id,
+        name=value.person.name,
+        relationship=value.person.relationship,
+        confidence=round(value.confidence, 4),
+    )
+
+
+def _candidate(value: types.Candidate) -> Candidate:
+    return Candidate(
+        person_id=value.person.person_id,
+        name=value.person.name,
+        relationship=value.person.relationship,
+        similarity=round(value.similarity, 4),
+        confidence=round(value.confidence, 4),
+    )
+
+
+def _enrolment_fields(value: types.Enrolment) -> dict[str, Any]:
+    return {
+        "person_id": value.person.person_id,
+        "embedding_count": value.person.embedding_count,
+        "photos": [_outcome(outcome) for outcome in value.outcomes],
+        "warnings": [
+            Warning_(code=caution.code, message=caution.message, details=dict(caution.details))
+            for caution in value.cautions
+        ],
+    }
+
+
+def _outcome(value: types.PhotoOutcome) -> PhotoOutcome:
+    if value.error is not None:
+        return PhotoOutcome(status="rejected", code=value.error.code, message=value.error.message)
+    assert value.photo is not None  # noqa: S101 - one of the two is always there
+    return PhotoOutcome(status="accepted", photo_id=value.photo.photo_id, quality=quality(value.photo.quality))

@@ -1,0 +1,140 @@
+"""What the app owns while it runs: the recognizer and the threads it computes in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from visage.errors import NotReady, Overloaded, VisageError
+from visage.recognition.recognizer import Recognizer, open_recognizer
+from visage.settings import Settings
+from visage.vision.image import Limits
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger("visage")
+
+
+class Service:
+    """Loads in the background, computes in bounded threads, closes in order.
+
+    Models run on one thread, since a single run already uses every core; a queue in front of it is first come,
+    first served. What only reads or writes the bank has a thread of its own and does not wait for models.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
+        self.failure: VisageError | None = None
+        self.connections = 0
+        self._started = time.monotonic()
+        self._recognizer: Recognizer | None = None
+        self._pending = 0
+        self._vision = ThreadPoolExecutor(1, "visage-vision")
+        self._storage = ThreadPoolExecutor(1, "visage-storage")
+        self._loading: asyncio.Task[None] | None = None
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the server was started."""
+        return time.monotonic() - self._started
+
+    @property
+    def ready(self) -> bool:
+        """Models and bank are loaded."""
+        return self._recognizer is not None
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The recognizer.
+
+        Raises:
+            NotReady: still loading, or loading failed.
+        """
+        if self._recognizer is None:
+            raise NotReady(self.failure.message if self.failure else None)
+        return self._recognizer
+
+    def start(self) -> None:
+        """Begin loading; requests are answered meanwhile, with 503."""
+        self._loading = asyncio.create_task(self._load())
+
+    async def wait_ready(self) -> None:
+        """Wait until everything is loaded.
+
+        Raises:
+            VisageError: why it cannot be.
+        """
+        if self._loading is not None:
+            await self._loading
+        if self.failure is not None:
+            raise self.failure
+
+    async def compute(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that uses the models.
+
+        Raises:
+            Overloaded: too much is waiting already.
+        """
+        if self._pending >= self.settings.max_pending:
+            raise Overloaded
+        self._pending += 1
+        try:
+            return await self._run(self._vision, function, *args, **kwargs)
+        finally:
+            self._pending -= 1
+
+    async def store(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that uses the bank only."""
+        return await self._run(self._storage, function, *args, **kwargs)
+
+    async def close(self) -> None:
+        """Finish what runs, then close the bank."""
+        if self._loading is not None:
+            await self._loading
+        await asyncio.to_thread(self._vision.shutdown)
+        await asyncio.to_thread(self._storage.shutdown)
+        if self._recognizer is not None:
+            self._recognizer.close()
+            self._recognizer = None
+
+    async def _run(
+        self, executor: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))
+
+    async def _load(self) -> None:
+        try:
+            self._recognizer = await self._run(self._vision, self._open)
+        except VisageError as exc:
+            self.failure = exc
+            log.error("Visage cannot start: %s", exc.message)
+        except Exception:
+            self.failure = VisageError("Visage cannot start; the log has the reason")
+            log.exception("Visage cannot start")
+
+    def _open(self) -> Recognizer:
+        settings = self.settings
+        recognizer = open_recognizer(
+            data_dir=settings.data_dir,
+            threads=settings.inference_threads,
+            limits=self.limits,
+            similarity_threshold=settings.similarity_threshold,
+            target_fpir=settings.target_fpir,
+            duplicate_policy=settings.duplicate_policy,
+        )
+        recognizer.warm_up()
+        bank = recognizer.bank
+        log.info("Loaded %d persons with %d embeddings of %s", bank.person_count, bank.embedding_count, bank.model)
+        if bank.foreign_photos:
+            log.warning(
+                "%d photos were embedded by another model and are not recognised; stop the server and run "
+                "`visage reembed`",
+                bank.foreign_photos,
+            )
+        return recognizer
