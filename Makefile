@@ -1,36 +1,64 @@
-# `make serve` and `make test` do all their own set-up; both are quick the second time and then work offline.
+# `make serve` and `make test` do all their own set-up; both are quick the second time, and then work offline.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/pip-compile --quiet --upgrade --strip-extras --generate-hashes --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: serve test check format lock clean help
+.PHONY: help serve test lint check format lock accuracy clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-serve: .venv/.ready ## set up, then serve on http://127.0.0.1:8000
+serve: .venv/.serve ## set up, then serve on http://127.0.0.1:8000
+	@$(BIN)/visage models pull
 	@exec $(BIN)/visage serve
 
-test: .venv/.ready-dev ## set up, then run every test
+test: .venv/.dev ## set up, then run every test
+	@$(BIN)/visage models pull
+	@$(BIN)/python tests/photos.py
 	@$(BIN)/python -m pytest
 
-check: .venv/.ready-dev ## everything that must hold: format, lint, types, layers, tests, coverage
+lint: .venv/.dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
+
+check: lint ## everything that must hold, with coverage
+	@$(BIN)/visage models pull
+	@$(BIN)/python tests/photos.py
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 
-format: .venv/.ready-dev ## rewrite the code as the formatter likes it
+format: .venv/.dev ## rewrite the code as the formatter likes it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: .venv/.ready-dev ## renew the locked requirements
-	$(BIN)/pip-compile -q --upgrade --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe -o requirements/serve.txt pyproject.toml requirements/build.in
-	$(BIN)/pip-compile -q --upgrade --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe -o requirements/dev.txt --extra dev -c requirements/serve.txt pyproject.toml
+lock: .venv/.dev ## renew the locked requirements
+	$(COMPILE) -o requirements/serve.txt pyproject.toml requirements/build.in
+	$(COMPILE) -o requirements/dev.txt --extra dev -c requirements/serve.txt pyproject.toml requirements/build.in
 
 clean: ## remove what the set-up made (never your data)
 	rm -rf .venv .cache src/visage/vision/models build dist .coverage*
+
+.venv/.python:
+	@command -v $(PYTHON) >/dev/null || { echo "Visage needs Python 3.11 or later; python3 is not installed."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Visage needs Python 3.11 or later; $(PYTHON) is older. Name another: make PYTHON=python3.12"; exit 1; }
+	@command -v npm >/dev/null || { echo "Visage needs Node 20 or later with npm: it brings one of the models."; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Visage needs Python's venv; on Debian: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/.serve: .venv/.python requirements/serve.txt pyproject.toml
+	@echo "Setting up; this takes a few minutes the first time …"
+	@$(PIP) --require-hashes -r requirements/serve.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.serve requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
