@@ -3,7 +3,7 @@
 
 Usage: accuracy.py DIR [--embeddings FILE.npz] [--json FILE.json] [--calibrate]
 
-DIR holds one folder of photos a person. Each photo gives one face: the large one near the middle. Prints a table:
+DIR holds one folder of photos a person. Each photo gives one face: the most prominent one. Prints a table:
 verification rate (VR) at three false accept rates, and, for 1 and 3 photos enrolled, rank 1 and the detection and
 identification rate (DIR) at two false-name rates (FPIR). --embeddings keeps `names` and `embeddings`;
 --calibrate writes the calibration that Visage ships for the model.
@@ -25,7 +25,7 @@ from rich.table import Table
 
 from visage.recognition import calibration
 from visage.recognition.evaluation import open_set, verification
-from visage.types import Face
+from visage.recognition.recognizer import prominence
 from visage.vision.embed import MODEL_NAME
 from visage.vision.image import Limits, decode
 from visage.vision.pipeline import Pipeline
@@ -68,19 +68,9 @@ def embed_folder(folder: Path) -> tuple[NDArray[np.str_], NDArray[np.float32], i
             missed += 1
             continue
         names.append(path.parent.name)
-        embeddings.append(subject(faces, image.shape[1], image.shape[0]).embedding)
+        height, width = image.shape[:2]
+        embeddings.append(max(faces, key=lambda face: prominence(face, width, height)).embedding)
     return np.array(names), np.array(embeddings), missed
-
-
-def subject(faces: list[Face], width: int, height: int) -> Face:
-    """The person that a labelled photo is of: large, and near the middle."""
-
-    def weight(face: Face) -> float:
-        x, y = face.box.x + face.box.width / 2, face.box.y + face.box.height / 2
-        off_centre = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / (2 * 0.24**2)
-        return face.box.area * float(np.exp(-off_centre))
-
-    return max(faces, key=weight)
 
 
 def evaluate(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -40,7 +40,12 @@ CANDIDATES = 3
 """How many persons are reported for each face."""
 
 _DOMINANCE = 2.0
-"""A face stands out where its box has at least this many times the area of the next."""
+"""A face stands out where it is at least so many times as prominent as the next."""
+
+_CENTRE_SPREAD = 0.35
+"""How fast a face counts less away from the middle of the picture: the standard deviation of a bell curve, in
+picture widths and heights. On 679 portraits with people in the background this and the dominance above refuse 14 %
+(57 % by area alone), and they still refuse every group photo of the tests."""
 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
@@ -201,17 +206,21 @@ class Recognizer:
         ]
 
     def _dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
-        faces = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
+        pixels = decode(image, self._limits)
+        faces = self._pipeline.analyse(pixels, enrolling=enrolling)
         if not faces:
             raise NoFaceDetected
-        faces = sorted(faces, key=lambda face: face.box.area, reverse=True)
-        if len(faces) > 1 and faces[0].box.area < _DOMINANCE * faces[1].box.area:
-            boxes = [
-                {"x": round(b.x), "y": round(b.y), "width": round(b.width), "height": round(b.height)}
-                for b in (face.box for face in faces)
-            ]
-            raise MultipleFaces(details={"faces": boxes})
-        return faces[0]
+        height, width = pixels.shape[:2]
+        ranked = sorted(faces, key=lambda face: prominence(face, width, height), reverse=True)
+        if len(ranked) > 1:
+            first, second = (prominence(face, width, height) for face in ranked[:2])
+            if first < _DOMINANCE * second:
+                boxes = [
+                    {"x": round(b.x), "y": round(b.y), "width": round(b.width), "height": round(b.height)}
+                    for b in (face.box for face in ranked)
+                ]
+                raise MultipleFaces(details={"faces": boxes})
+        return ranked[0]
 
     def _prepare(self, image: bytes) -> NewPhoto | VisageError:
         try:
@@ -274,6 +283,13 @@ class Recognizer:
             for index, photo in enumerate(photos, start=1)
             if float(photo.embedding @ template) < threshold
         ]
+
+
+def prominence(face: Face, width: int, height: int) -> float:
+    """How much a picture of (width, height) pixels is a picture of this face: its area, less away from the middle."""
+    x = (face.box.x + face.box.width / 2) / width - 0.5
+    y = (face.box.y + face.box.height / 2) / height - 0.5
+    return face.box.area * float(np.exp(-(x**2 + y**2) / (2 * _CENTRE_SPREAD**2)))
 
 
 def open_recognizer(

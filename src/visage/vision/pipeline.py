@@ -111,7 +111,7 @@ class Pipeline:
         located = []
         for index in range(len(found)):
             presence = float(mesh.presence[index])
-            if presence < _MIN_PRESENCE:
+            if presence < _MIN_PRESENCE or _seen_already(five[index], located):
                 continue
             try:
                 aligned = align(image, five[index])
@@ -128,3 +128,13 @@ class Pipeline:
                 )
             )
         return located
+
+
+def _seen_already(landmarks: NDArray[np.float32], located: Sequence[_Located]) -> bool:
+    """Did a better detection lead to the same face? Two tiles may see it so differently that their boxes do not
+    overlap enough to be merged; its landmarks agree all the same."""
+    return any(
+        np.linalg.norm(landmarks.mean(axis=0) - other.landmarks.mean(axis=0))
+        < 0.5 * np.linalg.norm(other.landmarks[1] - other.landmarks[0])
+        for other in located
+    )
