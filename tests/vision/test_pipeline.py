@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 
 import cv2
 import numpy as np
@@ -57,7 +58,13 @@ def test_a_picture_without_a_face_has_none(pipeline: Pipeline) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     assert pipeline.analyse(noise) == []
     assert pipeline.analyse(np.zeros((1, 1, 3), dtype=np.uint8)) == []
-    assert pipeline.analyse(np.zeros((5000, 3, 3), dtype=np.uint8)) == []
+
+
+@pytest.mark.parametrize("shape", [(5000, 3), (1, 1_000_000), (20, 2_500_000)])
+def test_a_strip_of_a_picture_takes_no_more_time_than_a_large_one(pipeline: Pipeline, shape: tuple[int, int]) -> None:
+    start = perf_counter()
+    assert pipeline.analyse(np.zeros((*shape, 3), dtype=np.uint8)) == []
+    assert perf_counter() - start < 5
 
 
 def test_small_faces_of_a_12_megapixel_photo_are_found(pipeline: Pipeline, photos: Mapping[str, Path]) -> None:

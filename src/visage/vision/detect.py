@@ -81,7 +81,8 @@ class Detector:
         batch = np.zeros((len(views), self._size, self._size, 3), dtype=np.uint8)
         for canvas, (left, top, side) in zip(batch, views, strict=True):
             _letterbox(image[top : top + side, left : left + side], canvas, side)
-        raw, logits = self._network(batch)
+        outputs = [self._network(batch[start : start + _BATCH]) for start in range(0, len(batch), _BATCH)]
+        raw, logits = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
         found = []
         for index, view in enumerate(views):
             boxes, points, scores = self._decode(raw[index], logits[index, :, 0], view)
@@ -111,14 +112,18 @@ _TILE_FROM = 1400
 every face that is worth recognising (30 pixels between the eyes)."""
 _TILE_SIDE = 1000
 _TILE_OVERLAP = 0.25
+_MAX_TILES = 100
+"""Enough for 50 megapixels; a picture that would need more (a strip of a few rows) gets larger tiles."""
+_BATCH = 16
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
     """Squares (left, top, side) that cover a large picture with overlap; none for a small one."""
     if max(width, height) <= _TILE_FROM:
         return []
-    side = min(_TILE_SIDE, width, height)
-    lefts, tops = (_starts(length, side) for length in (width, height))
+    side = _TILE_SIDE
+    while len(lefts := _starts(width, side)) * len(tops := _starts(height, side)) > _MAX_TILES:
+        side *= 2
     return [(left, top, side) for top in tops for left in lefts]
 
 

@@ -108,7 +108,7 @@ class Pipeline:
         mesh = self._landmarker.locate(image, found.boxes, found.points[:, :2])
         five = mesh.five()
         height, width = image.shape[:2]
-        located = []
+        located: list[_Located] = []
         for index in range(len(found)):
             presence = float(mesh.presence[index])
             if presence < _MIN_PRESENCE or _seen_already(five[index], located):
