@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.photos import fetch
-from visage.recognition.recognizer import Recognizer, open_recognizer
+from visage.bank.bank import MemoryBank
+from visage.bank.store import open_store
+from visage.recognition import calibration
+from visage.recognition.decision import Decider
+from visage.recognition.recognizer import Recognizer
+from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits
 from visage.vision.pipeline import Pipeline
 
@@ -25,16 +31,18 @@ def pipeline() -> Pipeline:
     return Pipeline()
 
 
+def make_recognizer(
+    pipeline: Pipeline, data_dir: Path, duplicate_policy: Literal["warn", "reject"] = "warn"
+) -> Recognizer:
+    """A recognizer with default settings on a bank of its own; `open_recognizer` with models that are loaded."""
+    bank = MemoryBank(open_store(data_dir), model=MODEL_NAME, dimension=DIMENSION)
+    decider = Decider(calibration.load(MODEL_NAME), target_fpir=0.01)
+    return Recognizer(pipeline, bank, decider, limits=Limits(), duplicate_policy=duplicate_policy)
+
+
 @pytest.fixture
-def recognizer(tmp_path: Path) -> Iterator[Recognizer]:
-    """A recognizer with default settings on a bank of its own."""
-    opened = open_recognizer(
-        data_dir=tmp_path / "data",
-        threads=0,
-        limits=Limits(),
-        similarity_threshold=None,
-        target_fpir=0.01,
-        duplicate_policy="warn",
-    )
+def recognizer(pipeline: Pipeline, tmp_path: Path) -> Iterator[Recognizer]:
+    """A recognizer on an empty bank."""
+    opened = make_recognizer(pipeline, tmp_path / "data")
     yield opened
     opened.close()

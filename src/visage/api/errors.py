@@ -86,8 +86,7 @@ async def _visage_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    fields = [{"field": _field(fault["loc"]), "message": fault["msg"]} for fault in error.errors()]
-    return _invalid(fields)
+    return _invalid([{"field": _field(fault["loc"]), "message": _reason(fault["msg"])} for fault in error.errors()])
 
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
@@ -109,3 +108,8 @@ def _field(location: Sequence[str | int]) -> str:
     """The name that a client knows a field by: without the part of the request that it is in."""
     names = [str(part) for part in location]
     return ".".join(names[1:]) or names[0]
+
+
+def _reason(message: str) -> str:
+    """Pydantic's words, for people."""
+    return "must be a file" if "UploadFile" in message else message.removeprefix("Value error, ")

@@ -33,6 +33,9 @@ PRIOR_KNOWN = 0.5
 """Before looking: the chance that a face in front of the camera belongs to someone in the bank. Without knowledge
 of who visits whom, neither answer is favoured."""
 
+MAX_CONFIDENCE = 0.999
+"""No calibration here saw enough faces to promise more."""
+
 _GRID = np.round(np.arange(-0.2, 1.0001, 0.02), 2)
 _ROUNDS = 6
 """How often templates and probes are drawn anew for a fit."""
@@ -99,7 +102,7 @@ class Calibration:
         ]
         ratios = np.exp(np.array(log_ratios))
         nobody = max(persons, 1) * (1 - PRIOR_KNOWN) / PRIOR_KNOWN
-        return [float(p) for p in ratios / (ratios.sum() + nobody)]
+        return [min(MAX_CONFIDENCE, float(p)) for p in ratios / (ratios.sum() + nobody)]
 
     def _table(self, photos: int) -> Table:
         return self.tables[max((count for count in self.tables if count <= photos), default=min(self.tables))]

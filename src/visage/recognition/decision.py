@@ -9,11 +9,14 @@ from visage.recognition.calibration import Calibration
 from visage.types import Candidate, Person, Status
 
 MIN_CONFIDENCE = 0.5
-"""A name is only said where it is likelier right than wrong. This is what keeps look-alikes apart: two persons
-who fit equally well share the probability, and neither reaches it."""
+"""A name is only said where it is likelier right than wrong."""
+
+MIN_LEAD = 3.0
+"""… and where that person is so many times likelier than the next. Look-alikes stay uncertain."""
 
 _DOUBT_FACTOR = 10
-"""A face that a ten times higher false-name rate would name is worth a "might be"."""
+_DOUBT_CONFIDENCE = 0.2
+"""A face that a ten times higher false-name rate would name, with at least this confidence, is worth a "might be"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,21 @@ class Decider:
             )
         )
         best = candidates[0]
-        if self._may_name(best, persons):
+        reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
+        if reached and (self._fixed_threshold is not None or _stands_out(candidates)):
             return Verdict(Status.KNOWN, best, candidates)
-        doubt = min(0.5, _DOUBT_FACTOR * self._target_fpir)
-        near = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count, fpir=doubt)
-        return Verdict(Status.UNCERTAIN if near else Status.UNKNOWN, None, candidates)
+        doubt = self.threshold(
+            persons=persons, photos=best.person.embedding_count, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
+        )
+        near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
+        return Verdict(Status.UNCERTAIN if reached or near else Status.UNKNOWN, None, candidates)
 
-    def _may_name(self, best: Candidate, persons: int) -> bool:
-        enough = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
-        return enough and (self._fixed_threshold is not None or best.confidence >= MIN_CONFIDENCE)
+
+def _stands_out(candidates: Sequence[Candidate]) -> bool:
+    """Is the first likely enough, also against the second?"""
+    best = candidates[0].confidence
+    next_best = candidates[1].confidence if len(candidates) > 1 else 0.0
+    return best >= MIN_CONFIDENCE and best >= MIN_LEAD * next_best
 
 
 def _rank(candidate: Candidate | None) -> tuple[float, float]:

@@ -1,0 +1,154 @@
+"""Starting, ending, being killed, being overloaded: the process as a whole."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.conftest import VISAGE, Server, free_port
+from visage.bank.store import FILE_NAME
+
+
+def test_a_registered_person_survives_a_kill(start_server: Callable[..., Server], photos: Mapping[str, Path]) -> None:
+    server = start_server()
+    files = {"image": photos["obama"].read_bytes()}
+    person = httpx.post(f"{server.api}/register", data={"name": "A"}, files=files, timeout=60).json()["data"]
+    server.process.kill()
+    server.process.wait()
+    again = start_server()
+    found = httpx.post(f"{again.api}/identify", files={"image": photos["obama3"].read_bytes()}, timeout=60).json()
+    assert found["data"]["match"]["person_id"] == person["person_id"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_requests_in_flight(
+    start_server: Callable[..., Server], photos: Mapping[str, Path], number: int
+) -> None:
+    server = start_server()
+    content = photos["obama3"].read_bytes()
+    with ThreadPoolExecutor(4) as pool:
+        requests = [
+            pool.submit(httpx.post, f"{server.api}/identify", files={"image": content}, timeout=60) for _ in range(4)
+        ]
+        time.sleep(0.25)
+        assert server.stop(number) == 0
+        assert [request.result().status_code for request in requests] == [200] * 4
+
+
+def test_a_second_server_on_the_same_bank_is_refused(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    first = start_server()
+    command = [str(VISAGE), "serve", "--port", str(free_port()), "--data-dir", str(first.data_dir)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert "Another Visage is using this bank" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert httpx.get(f"{first.api}/health").status_code == 200
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [str(VISAGE), "serve", "--port", str(taken.getsockname()[1]), "--data-dir", str(tmp_path / "d")]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_damaged_bank_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"damaged" * 1000)
+    command = [str(VISAGE), "serve", "--port", str(free_port()), "--data-dir", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "damaged" in ended.stderr
+    assert (tmp_path / FILE_NAME).read_bytes() == b"damaged" * 1000
+
+
+def test_it_answers_503_until_it_is_ready(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(VISAGE), "serve", "--port", str(port), "--data-dir", str(tmp_path / "d")]
+    statuses: list[int] = []
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + 60
+            while (not statuses or statuses[-1] != 200) and time.monotonic() < end:
+                try:
+                    reply = httpx.get(f"http://127.0.0.1:{port}/api/v1/health")
+                except httpx.TransportError:
+                    continue
+                statuses.append(reply.status_code)
+                if reply.status_code == 503:
+                    assert reply.json()["error"]["code"] == "NOT_READY"
+                    assert reply.headers["Retry-After"]
+        finally:
+            process.terminate()
+    assert set(statuses) == {503, 200}
+
+
+def test_more_requests_than_it_takes_on_get_429_and_the_others_are_served(
+    start_server: Callable[..., Server], photos: Mapping[str, Path]
+) -> None:
+    server = start_server(max_pending=3)
+    content = photos["obama3"].read_bytes()
+
+    def ask(_: int) -> httpx.Response:
+        return httpx.post(f"{server.api}/identify", files={"image": content}, timeout=60)
+
+    with ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(ask, range(32)))
+    statuses = {reply.status_code for reply in replies}
+    assert statuses == {200, 429}
+    refused = next(reply for reply in replies if reply.status_code == 429)
+    assert refused.json()["error"]["code"] == "RATE_LIMITED"
+    assert refused.headers["Retry-After"]
+
+
+def test_reading_the_bank_does_not_wait_for_the_models(
+    start_server: Callable[..., Server], photos: Mapping[str, Path]
+) -> None:
+    server = start_server()
+    content = photos["obama3"].read_bytes()
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            httpx.post(f"{server.api}/identify", files={"image": content}, timeout=60)
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(load)
+        time.sleep(0.3)
+        times = []
+        for _ in range(40):
+            start = time.monotonic()
+            assert httpx.get(f"{server.api}/persons").status_code == 200
+            times.append(time.monotonic() - start)
+        stop.set()
+    assert sorted(times)[len(times) // 2] < 0.1
+
+
+def test_nothing_is_logged_that_names_a_person(
+    start_server: Callable[..., Server], photos: Mapping[str, Path], tmp_path: Path
+) -> None:
+    server = start_server(log_level="debug")
+    files = {"image": photos["obama"].read_bytes()}
+    httpx.post(
+        f"{server.api}/register", data={"name": "Rumpelstilz", "relationship": "Oheim"}, files=files, timeout=60
+    )
+    httpx.get(f"{server.api}/persons", params={"query": "Rumpelstilz"})
+    httpx.post(f"{server.api}/identify", files=files, timeout=60)
+    server.stop()
+    log = (tmp_path / "server.log").read_text()
+    assert "Visage answers on" in log
+    assert "Rumpelstilz" not in log
+    assert "Oheim" not in log
