@@ -13,8 +13,7 @@
     │   └── PhotoNotFound         PHOTO_NOT_FOUND
     ├── Conflict
     │   ├── DuplicatePerson       DUPLICATE_PERSON
-    │   ├── LastPhoto             LAST_PHOTO
-    │   └── ModelMismatch         MODEL_MISMATCH
+    │   └── LastPhoto             LAST_PHOTO
     ├── NotReady                  NOT_READY
     ├── Overloaded                RATE_LIMITED
     └── InstallationError         INSTALLATION_ERROR
@@ -134,13 +133,6 @@ class LastPhoto(Conflict):
 
     code = "LAST_PHOTO"
     default_message = "The last photo of a person cannot be removed; delete the person instead"
-
-
-class ModelMismatch(Conflict):
-    """The bank's embeddings come from another model; vectors of two models are never mixed."""
-
-    code = "MODEL_MISMATCH"
-    default_message = "This bank was made by another model; run `visage reembed`"
 
 
 class NotReady(VisageError):

@@ -26,7 +26,7 @@ Embedding = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An upright rectangle in pixels; may reach over the edge of the image."""
+    """An upright rectangle in pixels."""
 
     x: float
     y: float
@@ -64,7 +64,7 @@ class Face:
     """One face in one image.
 
     Attributes:
-        box: around the face.
+        box: around what the image shows of the face, forehead to chin.
         landmarks: (5, 2) float32 pixels (x, y): right eye, left eye, nose tip, right and left mouth corner.
         detection_score: 0–1.
         quality: of the picture of this face.

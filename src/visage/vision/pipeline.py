@@ -117,10 +117,9 @@ class Pipeline:
                 aligned = align(image, five[index])
             except DegenerateLandmarks:
                 continue
-            left, top, right, bottom = (float(value) for value in found.boxes[index])
             located.append(
                 _Located(
-                    box=Box(left, top, right - left, bottom - top),
+                    box=_around(mesh.points[index], width, height),
                     landmarks=five[index],
                     score=float(found.scores[index]),
                     quality=assess(measure(aligned[0], mesh.points[index], presence, width, height)),
@@ -128,6 +127,14 @@ class Pipeline:
                 )
             )
         return located
+
+
+def _around(points: NDArray[np.float32], width: int, height: int) -> Box:
+    """The part of a face, forehead to chin, that is inside a picture of (width, height) pixels."""
+    edge = np.array([width, height], dtype=np.float32)
+    left, top = (float(value) for value in points[:, :2].min(axis=0).clip(0, edge))
+    right, bottom = (float(value) for value in points[:, :2].max(axis=0).clip(0, edge))
+    return Box(left, top, right - left, bottom - top)
 
 
 def _seen_already(landmarks: NDArray[np.float32], located: Sequence[_Located]) -> bool:
