@@ -49,6 +49,7 @@ class Issue(StrEnum):
     LOW_CONTRAST = "LOW_CONTRAST"
     TURNED_AWAY = "TURNED_AWAY"
     CUT_OFF = "CUT_OFF"
+    OCCLUDED = "OCCLUDED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,24 @@ MODEL_NAME = "mobilefacenet-192"
 embeddings of two models are never compared."""
 
 DIMENSION = 192
+
+# What the network itself tells of a face: the length of its output before scaling grows with how much of a face it
+# finds, and the two views of a clear face agree. Least squares on `benchmarks/quality.py`; the unit is cosine.
+_BASE, _PER_LENGTH, _PER_AGREEMENT = -1.205, 0.00994, 1.351
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """A batch of faces as the network sees them.
+
+    Attributes:
+        vectors: (n, 192) float32, unit length.
+        clarity: (n,) float32, the cosine to be expected between this picture and good ones of the same person;
+            about 0.2 for noise, 0.9 for a sharp portrait.
+    """
+
+    vectors: NDArray[np.float32]
+    clarity: NDArray[np.float32]
 
 
 class Embedder:
@@ -24,17 +44,19 @@ class Embedder:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def embed(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed a batch of aligned faces, each the mean of its views.
+    def embed(self, faces: NDArray[np.uint8]) -> Embedded:
+        """Embed a batch of aligned faces, each the mean of its two views.
 
         Args:
-            faces: (n, v, 112, 112, 3) uint8, RGB, from `align`.
-
-        Returns: (n, 192) float32, unit length.
+            faces: (n, 2, 112, 112, 3) uint8, RGB, from `align`.
         """
         n, views = faces.shape[:2]
         (raw,) = self._network(faces.reshape(n * views, *faces.shape[2:]))
-        return unit(unit(raw).reshape(n, views, -1).sum(axis=1))
+        raw = raw.reshape(n, views, -1)
+        units = unit(raw)
+        length = np.linalg.norm(raw, axis=2).mean(axis=1)
+        agreement = (units[:, 0] * units[:, 1]).sum(axis=1)
+        return Embedded(unit(units.sum(axis=1)), _BASE + _PER_LENGTH * length + _PER_AGREEMENT * agreement)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

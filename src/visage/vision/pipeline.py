@@ -10,13 +10,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.types import Box, Embedding, Face, Image, Quality
+from visage.types import Box, Face, Image
 from visage.vision import weights
 from visage.vision.align import FACE_SIZE, DegenerateLandmarks, align, align_portrait, portrait
 from visage.vision.detect import Detector
 from visage.vision.embed import Embedder
 from visage.vision.landmarks import Landmarker
-from visage.vision.quality import assess, measure
+from visage.vision.quality import Measures, assess, measure
 from visage.vision.runtime import Runtime
 
 _MIN_PRESENCE = 0.1
@@ -30,7 +30,7 @@ class _Located:
     box: Box
     landmarks: NDArray[np.float32]
     score: float
-    quality: Quality
+    measures: Measures
     aligned: NDArray[np.uint8]
 
 
@@ -72,26 +72,27 @@ class Pipeline:
         start = perf_counter()
         located = self._locate(image)
         middle = perf_counter()
-        embeddings: Sequence[Embedding] = []
+        faces: list[Face] = []
         if located:
-            embeddings = list(self._embedder.embed(np.stack([face.aligned for face in located])))
+            embedded = self._embedder.embed(np.stack([face.aligned for face in located]))
+            faces = [
+                Face(
+                    box=face.box,
+                    landmarks=face.landmarks,
+                    detection_score=face.score,
+                    quality=assess(face.measures, float(clarity)),
+                    embedding=vector,
+                    portrait=portrait(image, face.landmarks) if enrolling else None,
+                )
+                for face, vector, clarity in zip(located, embedded.vectors, embedded.clarity, strict=True)
+            ]
         if timing_ms is not None:
             timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
-        return [
-            Face(
-                box=face.box,
-                landmarks=face.landmarks,
-                detection_score=face.score,
-                quality=face.quality,
-                embedding=embedding,
-                portrait=portrait(image, face.landmarks) if enrolling else None,
-            )
-            for face, embedding in zip(located, embeddings, strict=True)
-        ]
+        return faces
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
-        return self._embedder.embed(np.stack([align_portrait(picture) for picture in portraits]))
+        return self._embedder.embed(np.stack([align_portrait(picture) for picture in portraits])).vectors
 
     def warm_up(self) -> None:
         """Run every network once, so that the first real picture does not wait for it."""
@@ -122,7 +123,7 @@ class Pipeline:
                     box=_around(mesh.points[index], width, height),
                     landmarks=five[index],
                     score=float(found.scores[index]),
-                    quality=assess(measure(aligned[0], mesh.points[index], presence, width, height)),
+                    measures=measure(aligned[0], mesh.points[index], width, height),
                     aligned=aligned,
                 )
             )

@@ -20,9 +20,16 @@ ADVICE: Mapping[Issue, str] = {
     Issue.TOO_BRIGHT: "The face is too bright. Avoid direct light on it.",
     Issue.LOW_CONTRAST: "The face is flat or hazy. Use softer light from the side, and no light behind.",
     Issue.TURNED_AWAY: "The face is turned away. Look into the camera.",
+    Issue.OCCLUDED: "Something may cover the face. Take off sunglasses, mask or hat, and keep hands away.",
     Issue.CUT_OFF: "Part of the face is outside the picture. Keep the whole head in view.",
 }
 """A sentence for a person on how to do better, for each issue."""
+
+_CLARITY_0, _CLARITY_100 = 0.35, 0.85
+"""Clarity (a cosine) of a score of 0 and of 100: below the one nobody is recognised, at the other everyone is."""
+
+_HARD_TO_SEE = 50
+"""Below this score something is wrong; where no measure says what, something covers the face."""
 
 # Face Mesh vertices at the rim: temples beside the ears, forehead and chin. Their depth tells the pose.
 _RIGHT_CHEEK, _LEFT_CHEEK, _FOREHEAD, _CHIN = 234, 454, 10, 152
@@ -39,7 +46,6 @@ class Measures:
         contrast: standard deviation of the grey values of the face, 0–255.
         yaw, pitch: degrees; 0 looks into the camera, positive yaw to the subject's left, positive pitch down.
         visible: part of the mesh that lies inside the image, 0–1.
-        presence: the landmark network's own opinion that this is a face, 0–1.
     """
 
     eye_distance: float
@@ -49,16 +55,14 @@ class Measures:
     yaw: float
     pitch: float
     visible: float
-    presence: float
 
 
-def measure(aligned: Image, mesh: Floats, presence: float, width: int, height: int) -> Measures:
+def measure(aligned: Image, mesh: Floats, width: int, height: int) -> Measures:
     """Measure one face.
 
     Args:
         aligned: (112, 112, 3) uint8, RGB.
         mesh: (468, 3) float32 pixels of the original image (x, y, z).
-        presence: 0–1.
         width, height: of the original image, pixels.
     """
     # The middle of the aligned face: brows to mouth, without hair and background.
@@ -76,26 +80,27 @@ def measure(aligned: Image, mesh: Floats, presence: float, width: int, height: i
         yaw=float(np.degrees(np.arctan2(across[2], np.linalg.norm(across[:2])))),
         pitch=float(np.degrees(np.arctan2(down[2], np.linalg.norm(down[:2])))),
         visible=float(inside.mean()),
-        presence=presence,
     )
 
 
-def assess(measures: Measures) -> Quality:
-    """Turn measures into a score of 0–100 and the issues worth telling a person."""
-    turned = max(abs(measures.yaw) / 1.0, abs(measures.pitch) / 0.8)
-    parts: dict[Issue, float] = {
-        Issue.TOO_SMALL: _ramp(measures.eye_distance, 10, 36),
-        Issue.BLURRED: _ramp(measures.sharpness, 0.05, 0.22),
-        Issue.TOO_DARK: _ramp(measures.brightness, 15, 60),
-        Issue.TOO_BRIGHT: _ramp(measures.brightness, 250, 215),
-        Issue.LOW_CONTRAST: _ramp(measures.contrast, 6, 22),
-        Issue.TURNED_AWAY: _ramp(turned, 65, 25),
-        Issue.CUT_OFF: _ramp(measures.visible, 0.6, 0.97),
+def assess(measures: Measures, clarity: float) -> Quality:
+    """Turn what is known of a face into a score of 0–100 and the issues worth telling a person.
+
+    The score is what the embedding network makes of the face (`embed.Embedded.clarity`): measured against the cosine
+    to other photos of the same person it predicts far better than any property of the picture does
+    (`docs/decisions/0005-quality.md`). The properties say what to do about it.
+    """
+    score = round(100 * float(np.clip((clarity - _CLARITY_0) / (_CLARITY_100 - _CLARITY_0), 0, 1)))
+    found = {
+        Issue.TOO_SMALL: measures.eye_distance < 24,
+        Issue.BLURRED: measures.sharpness < 0.12,
+        Issue.TOO_DARK: measures.brightness < 40,
+        Issue.TOO_BRIGHT: measures.brightness > 220,
+        Issue.LOW_CONTRAST: measures.contrast < 14,
+        Issue.TURNED_AWAY: max(abs(measures.yaw), abs(measures.pitch) / 0.8) > 35,
+    Issue.CUT_OFF: measures.visible < 0.9,
     }
-    score = 100 * float(np.prod(list(parts.values()))) * _ramp(measures.presence, 0.0, 0.5)
-    return Quality(round(score), tuple(issue for issue, part in parts.items() if part < 0.7))
-
-
-def _ramp(value: float, bad: float, good: float) -> float:
-    """0 at `bad` and beyond, 1 at `good` and beyond, straight between."""
-    return float(np.clip((value - bad) / (good - bad), 0, 1))
+    issues = tuple(issue for issue, is_so in found.items() if is_so)
+    if not issues and score < _HARD_TO_SEE:
+        issues = (Issue.OCCLUDED,)
+    return Quality(score, issues)
