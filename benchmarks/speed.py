@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from visage.bank.bank import MemoryBank
-from visage.bank.store import open_store
+from visage.bank.sqlite import open_store
 from visage.recognition import calibration
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer

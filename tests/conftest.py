@@ -10,7 +10,7 @@ import pytest
 
 from tests.photos import fetch
 from visage.bank.bank import MemoryBank
-from visage.bank.store import open_store
+from visage.bank.sqlite import open_store
 from visage.recognition import calibration
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer

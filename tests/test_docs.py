@@ -78,9 +78,7 @@ def test_the_javascript_examples_run_as_printed(desk: Path, server: Server) -> N
     assert registered["data"]["person_id"] in seen
 
 
-def test_somebody_else_is_not_recognised_by_any_example(
-    desk: Path, server: Server, photos: dict[str, Path]
-) -> None:
+def test_somebody_else_is_not_recognised_by_any_example(desk: Path, server: Server, photos: dict[str, Path]) -> None:
     register, identify = [here(example, server) for example in examples("bash")]
     run(["bash", "-c", register], desk)
     shutil.copy(photos["biden"], desk / "another.jpg")

@@ -28,7 +28,7 @@ from visage import __version__
 from visage.api.app import PREFIX, create_app
 from visage.api.app import serve as run_server
 from visage.bank.bank import MemoryBank
-from visage.bank.store import FILE_NAME, open_store
+from visage.bank.sqlite import FILE_NAME, open_store
 from visage.errors import InstallationError, VisageError
 from visage.recognition.recognizer import open_recognizer
 from visage.settings import Settings

@@ -10,10 +10,13 @@
     │   └── InvalidValue          VALIDATION_ERROR
     ├── Missing                   NOT_FOUND
     │   ├── PersonNotFound        PERSON_NOT_FOUND
-    │   └── PhotoNotFound         PHOTO_NOT_FOUND
+    │   ├── PhotoNotFound         PHOTO_NOT_FOUND
+    │   ├── SightingNotFound      NOT_FOUND
+    │   └── UndoNotFound          NOT_FOUND
     ├── Conflict
     │   ├── DuplicatePerson       DUPLICATE_PERSON
-    │   └── LastPhoto             LAST_PHOTO
+    │   ├── LastPhoto             LAST_PHOTO
+    │   └── CannotUndo            CANNOT_UNDO
     ├── NotReady                  NOT_READY
     ├── Overloaded                RATE_LIMITED
     └── InstallationError         INSTALLATION_ERROR
@@ -114,6 +117,18 @@ class PhotoNotFound(Missing):
     default_message = "This person has no photo with this id"
 
 
+class SightingNotFound(Missing):
+    """An identification that is forgotten already, or in which that person did not come up."""
+
+    default_message = "That identification is too long ago, or that person did not come up in it. Send the image"
+
+
+class UndoNotFound(Missing):
+    """A correction that cannot be taken back."""
+
+    default_message = "There is nothing to undo under this id; corrections can be undone for 30 days"
+
+
 class Conflict(VisageError):
     """The request is sound, the state of the bank forbids it."""
 
@@ -133,6 +148,13 @@ class LastPhoto(Conflict):
 
     code = "LAST_PHOTO"
     default_message = "The last photo of a person cannot be removed; delete the person instead"
+
+
+class CannotUndo(Conflict):
+    """The photos that a merge brought together are not there any more."""
+
+    code = "CANNOT_UNDO"
+    default_message = "The photos have changed too much since; one of the two persons would be left without any"
 
 
 class NotReady(VisageError):

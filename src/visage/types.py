@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,25 @@ class Photo:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How to take a correction back.
+
+    Attributes:
+        undo_id: names it.
+        person_id: whom it belongs to; it goes with that person.
+        kind: what was corrected.
+        content: what must be known to take it back: ids, and the record of a person who was merged away.
+        created_at: when the correction was made.
+    """
+
+    undo_id: str
+    person_id: str
+    kind: Literal["not-me", "merge"]
+    content: Mapping[str, Any]
+    created_at: datetime
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NewPhoto:
     """A photo on its way into the bank: `picture` is a JPEG of the portrait."""
@@ -155,8 +174,9 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Identification:
-    """What Visage says about one image."""
+    """What Visage says about one image; `identification_id` names it for as long as it can be corrected."""
 
+    identification_id: str
     timestamp: datetime
     width: int
     height: int

@@ -63,6 +63,7 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
     ids = [DOCUMENT["paths"][path][method]["operationId"] for method, path in OPERATIONS]
     assert sorted(ids) == [
         "add_photos",
+        "bank_report",
         "delete_person",
         "delete_photo",
         "detect",
@@ -71,7 +72,10 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
         "health",
         "identify",
         "list_persons",
+        "merge_persons",
+        "not_me",
         "register",
+        "undo",
         "update_person",
         "verify",
     ]

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import VISAGE, Server, free_port
-from visage.bank.store import FILE_NAME
+from visage.bank.sqlite import FILE_NAME
 
 
 def test_a_registered_person_survives_a_kill(start_server: Callable[..., Server], photos: Mapping[str, Path]) -> None:

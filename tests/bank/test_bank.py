@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from visage.bank.bank import MemoryBank, name_key
 from visage.bank.index import Index
-from visage.bank.store import FILE_NAME, open_store
+from visage.bank.sqlite import FILE_NAME, open_store
 from visage.errors import BankError, InvalidValue, LastPhoto, PersonNotFound, PhotoNotFound
 from visage.types import Embedding, Issue, NewPhoto, Person, Quality
 

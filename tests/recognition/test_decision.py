@@ -28,7 +28,8 @@ def person(name: str, photos: int = 3) -> Person:
 def decide(*faces: list[tuple[str, float]], persons: int = 100, threshold: float | None = None) -> list[Verdict]:
     """The verdicts of a frame; each face is given as (name, similarity) pairs, best first."""
     decider = Decider(CALIBRATION, target_fpir=0.01, similarity_threshold=threshold)
-    return decider.decide([[Likeness(person(n), s) for n, s in face] for face in faces], persons=persons)
+    likenesses = [[Likeness(person(n), s) for n, s in face] for face in faces]
+    return decider.decide(likenesses, qualities=[100] * len(faces), persons=persons)
 
 
 def test_a_clear_likeness_is_known() -> None:

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from visage import types
+from visage.bank.bank import name_key
+from visage.recognition import sightings
+from visage.recognition.report import Report
 from visage.vision.quality import ADVICE
 
 T = TypeVar("T")
@@ -146,6 +149,7 @@ class ImageSize(BaseModel):
 class Identification(BaseModel):
     """Who is in an image."""
 
+    identification_id: str = Field(description="Names this answer for ten minutes, to say that it is wrong")
     timestamp: Time
     face_detected: bool
     match: Match | None = Field(description="The largest recognised face; null where nobody is recognised")
@@ -192,12 +196,22 @@ class Person(BaseModel):
     updated_at: Time
 
 
-class PersonWithPhotos(Person):
-    """Someone who is remembered, with the photos."""
+class Undo(BaseModel):
+    """A correction that was made, and can be taken back for 30 days."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {**_PERSON, "photos": []}})
+    undo_id: str
+    person_id: str
+    what: Literal["not-me", "merge"]
+    created_at: Time
+
+
+class PersonWithPhotos(Person):
+    """Someone who is remembered, with the photos, and the corrections that can be undone."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {**_PERSON, "photos": [], "undos": []}})
 
     photos: list[Photo]
+    undos: list[Undo]
 
 
 class Persons(BaseModel):
@@ -274,6 +288,76 @@ class PersonChange(BaseModel):
     )
 
 
+class NotMe(BaseModel):
+    """Which identification was wrong."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"identification_id": _PERSON_ID}})
+
+    identification_id: str
+
+
+class Merge(BaseModel):
+    """Who is the same person."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"from": _PERSON_ID}})
+
+    source: str = Field(alias="from", description="The person whose photos move over, and who goes")
+
+
+class Merged(Undo):
+    """Two persons are one; `undo_id` takes it back."""
+
+    person: Person
+
+
+class PersonName(BaseModel):
+    """Who."""
+
+    person_id: str
+    name: str
+    relationship: str | None
+
+
+class Thin(PersonName):
+    """Someone with fewer than three photos."""
+
+    embedding_count: int
+
+
+class LookAlikes(BaseModel):
+    """Two persons who are hard to tell apart; each may be called by the other's name. Or they are the same?"""
+
+    persons: tuple[PersonName, PersonName]
+    similarity: float
+    same_name: bool
+
+
+class Misfit(PersonName):
+    """A photo that does not look like the others of its person."""
+
+    photo_id: str
+    url: str
+    similarity: float = Field(description="Cosine to the person's other photos")
+    looks_like: PersonName | None = Field(description="Another person whom it looks like")
+
+
+class Seen(PersonName):
+    """How often someone was recognised since the server was started, and when last."""
+
+    times: int
+    last_seen_at: Time
+
+
+class BankReport(BaseModel):
+    """What to look at in the bank."""
+
+    persons: int
+    thin: list[Thin]
+    look_alikes: list[LookAlikes]
+    misfits: list[Misfit]
+    seen: list[Seen]
+
+
 def quality(value: types.Quality) -> Quality:
     """As on the wire."""
     advice = [Advice(issue=issue, message=ADVICE[issue]) for issue in value.issues]
@@ -285,18 +369,59 @@ def person(value: types.Person) -> Person:
     return Person.model_validate(_person_fields(value))
 
 
-def person_with_photos(value: types.Person, photos: Iterable[types.Photo]) -> PersonWithPhotos:
+def person_with_photos(
+    value: types.Person, photos: Iterable[types.Photo], undos: Iterable[types.Undo]
+) -> PersonWithPhotos:
     """As on the wire."""
     entries = [
         Photo(
             photo_id=photo.photo_id,
             created_at=photo.created_at,
             quality=quality(photo.quality),
-            url=f"/api/v1/persons/{value.person_id}/photos/{photo.photo_id}",
+            url=_photo_url(photo),
         )
         for photo in photos
     ]
-    return PersonWithPhotos.model_validate({**_person_fields(value), "photos": entries})
+    return PersonWithPhotos.model_validate(
+        {**_person_fields(value), "photos": entries, "undos": [undo(item) for item in undos]}
+    )
+
+
+def undo(value: types.Undo) -> Undo:
+    """As on the wire."""
+    return Undo.model_validate(_undo_fields(value))
+
+
+def merged(value: types.Undo, into: types.Person) -> Merged:
+    """As on the wire."""
+    return Merged.model_validate({**_undo_fields(value), "person": person(into)})
+
+
+def bank_report(report: Report, seen: Iterable[sightings.Seen]) -> BankReport:
+    """As on the wire."""
+    return BankReport(
+        persons=report.persons,
+        thin=[Thin(**_name(item), embedding_count=item.embedding_count) for item in report.thin],
+        look_alikes=[
+            LookAlikes(
+                persons=(PersonName(**_name(pair.first)), PersonName(**_name(pair.second))),
+                similarity=round(pair.similarity, 4),
+                same_name=name_key(pair.first.name) == name_key(pair.second.name),
+            )
+            for pair in report.look_alikes
+        ],
+        misfits=[
+            Misfit(
+                **_name(item.person),
+                photo_id=item.photo.photo_id,
+                url=_photo_url(item.photo),
+                similarity=round(item.similarity, 4),
+                looks_like=PersonName(**_name(item.looks_like)) if item.looks_like else None,
+            )
+            for item in report.misfits
+        ],
+        seen=[Seen(**_name(item.person), times=item.times, last_seen_at=item.last_seen_at) for item in seen],
+    )
 
 
 def detection(value: types.Detection) -> Detection:
@@ -310,6 +435,7 @@ def detection(value: types.Detection) -> Detection:
 def identification(value: types.Identification) -> Identification:
     """As on the wire."""
     return Identification(
+        identification_id=value.identification_id,
         timestamp=value.timestamp,
         face_detected=bool(value.faces),
         match=_match(value.match),
@@ -351,6 +477,23 @@ def registration(value: types.Enrolment) -> Registration:
             "created_at": value.person.created_at,
         }
     )
+
+
+def _name(value: types.Person) -> dict[str, Any]:
+    return {"person_id": value.person_id, "name": value.name, "relationship": value.relationship}
+
+
+def _photo_url(photo: types.Photo) -> str:
+    return f"/api/v1/persons/{photo.person_id}/photos/{photo.photo_id}"
+
+
+def _undo_fields(value: types.Undo) -> dict[str, Any]:
+    return {
+        "undo_id": value.undo_id,
+        "person_id": value.person_id,
+        "what": value.kind,
+        "created_at": value.created_at,
+    }
 
 
 def _person_fields(value: types.Person) -> dict[str, Any]:

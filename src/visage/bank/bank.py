@@ -2,7 +2,7 @@
 
 Records and vectors are held in memory, pictures stay in the store. A write goes to the store first, then to memory;
 when a method returns, both are done. A person is found by a template, the mean of the unit embeddings of that
-person's photos; `docs/decisions/0003-templates.md` says why.
+person's photos, each weighted by its quality; `docs/decisions/0003-templates.md` says why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
@@ -22,11 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.index import Index
-from visage.bank.store import Store, StoredPhoto
-from visage.errors import BankError, InvalidValue, LastPhoto, PersonNotFound, PhotoNotFound
-from visage.types import Embedding, NewPhoto, Person, Photo
+from visage.bank.store import CounterExample, Store, StoredPhoto, person_from_json, person_to_json
+from visage.errors import BankError, CannotUndo, InvalidValue, LastPhoto, PersonNotFound, PhotoNotFound, UndoNotFound
+from visage.types import Embedding, NewPhoto, Person, Photo, Undo
+
+UNDO_PERIOD = timedelta(days=30)
+"""How long a correction can be taken back."""
 
 _REEMBED_BATCH = 32
+
+_MIN_WEIGHT = 5
+"""A photo of quality 0 still counts a twentieth of a perfect one: a person with only such photos has a template."""
 
 
 class _Unset(Enum):
@@ -39,10 +45,40 @@ UNSET: Final = _Unset.UNSET
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A person near a probe; `similarity` is the cosine to that person's template."""
+    """A person near a probe.
+
+    Attributes:
+        person: who.
+        similarity: cosine to the person's template.
+        quality: of the person's best photo, 0–100.
+        rejected: cosine to the nearest face that was rejected as this person; None where there is none.
+    """
 
     person: Person
     similarity: float
+    quality: int
+    rejected: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """All that the bank knows of looks, by this model.
+
+    Attributes:
+        persons: n persons with at least one embedding.
+        templates: (n, D) float32, unit length.
+        photos: their m photos.
+        owners: (m,) int64, the row of the person of each photo.
+        embeddings: (m, D) float32, unit length.
+        weights: (m,) float32, how much each counts in its person's template.
+    """
+
+    persons: tuple[Person, ...]
+    templates: NDArray[np.float32]
+    photos: tuple[Photo, ...]
+    owners: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +110,8 @@ class MemoryBank:
         self._persons: dict[str, Person] = {}
         self._photos: dict[str, dict[str, Photo]] = {}
         self._embeddings: dict[str, Embedding] = {}
+        self._counters: dict[str, dict[str, CounterExample]] = {}
+        self._undos: dict[str, Undo] = {}
         self._index = Index(dimension)
         try:
             self._load()
@@ -108,8 +146,8 @@ class MemoryBank:
         """
         with self._turn:
             return [
-                [Hit(self._persons[person_id], similarity) for person_id, similarity in row]
-                for row in self._index.search(probes, limit)
+                [self._hit(probe, person_id, similarity) for person_id, similarity in row]
+                for probe, row in zip(probes, self._index.search(probes, limit), strict=True)
             ]
 
     def persons(self, *, query: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
@@ -160,6 +198,26 @@ class MemoryBank:
         """
         with self._turn:
             return self._template(self.person(person_id).person_id)
+
+    def looks(self) -> Looks:
+        """What everyone looks like, at this moment."""
+        with self._turn:
+            persons = [person for person in self._persons.values() if person.embedding_count]
+            photos = [
+                (row, photo)
+                for row, person in enumerate(persons)
+                for key, photo in self._photos[person.person_id].items()
+                if key in self._embeddings
+            ]
+            empty = np.empty((0, self._dimension), dtype=np.float32)
+            return Looks(
+                persons=tuple(persons),
+                templates=np.stack([self._template(p.person_id) for p in persons]) if persons else empty,
+                photos=tuple(photo for _, photo in photos),
+                owners=np.array([row for row, _ in photos], dtype=np.int64),
+                embeddings=np.stack([self._embeddings[p.photo_id] for _, p in photos]) if photos else empty,
+                weights=np.array([_weight(photo) for _, photo in photos], dtype=np.float32),
+            )
 
     def named(self, name: str) -> tuple[Person, ...]:
         """All persons of this name, compared as `name_key` does."""
@@ -262,10 +320,9 @@ class MemoryBank:
         with self._turn:
             person = self.person(person_id)
             self._store.delete_person(person.person_id)
-            del self._persons[person.person_id]
-            self._index.remove(person.person_id)
-            for photo_id in self._photos.pop(person.person_id):
+            for photo_id in self._drop(person.person_id):
                 self._embeddings.pop(photo_id, None)
+            self._undos = {key: undo for key, undo in self._undos.items() if undo.person_id != person.person_id}
 
     def forget_photo(self, person_id: str, photo_id: str) -> None:
         """Forget one photo of a person.
@@ -285,6 +342,105 @@ class MemoryBank:
             del photos[photo.photo_id]
             self._embeddings.pop(photo.photo_id, None)
             self._refresh(person)
+
+    def reject(self, person_id: str, embedding: Embedding) -> Undo:
+        """Keep a look that is not this person's, so that it is not given this name again.
+
+        Args:
+            person_id: who it is not.
+            embedding: (D,) float32, unit length.
+
+        Raises:
+            PersonNotFound: no such person.
+            BankError: the store cannot be written; nothing has changed.
+        """
+        now = datetime.now(UTC)
+        with self._turn:
+            person_id = self.person(person_id).person_id
+            counter = CounterExample(str(uuid.uuid4()), person_id, self.model, embedding, now)
+            undo = Undo(str(uuid.uuid4()), person_id, "not-me", {"counter_id": counter.counter_id}, now)
+            self._store.reject(counter, undo)
+            self._counters.setdefault(person_id, {})[counter.counter_id] = counter
+            self._undos[undo.undo_id] = undo
+        return undo
+
+    def counter_examples(self, person_id: str) -> tuple[CounterExample, ...]:
+        """The looks that were rejected as this person, by this model."""
+        with self._turn:
+            counters = self._counters.get(self.person(person_id).person_id, {}).values()
+            return tuple(counter for counter in counters if counter.model == self.model)
+
+    def merge(self, target_id: str, source_id: str, *, kept: Callable[[CounterExample], bool]) -> Undo:
+        """Make two persons one: all that belongs to the source goes to the target, and the source is gone.
+
+        Args:
+            target_id: who stays, with name, relationship and metadata.
+            source_id: who goes.
+            kept: does this rejected look, of either, still hold for the two together?
+
+        Raises:
+            PersonNotFound: no such person.
+            InvalidValue: they are the same.
+            BankError: the store cannot be written; nothing has changed.
+        """
+        now = datetime.now(UTC)
+        with self._turn:
+            target, source = replace(self.person(target_id), updated_at=now), self.person(source_id)
+            if target.person_id == source.person_id:
+                raise InvalidValue.of("from", "must be another person")
+            ids = (target.person_id, source.person_id)
+            counters = [counter for person_id in ids for counter in self._counters.get(person_id, {}).values()]
+            removed = [counter.counter_id for counter in counters if not kept(counter)]
+            content = {
+                "person": person_to_json(source),
+                "photos": list(self._photos[source.person_id]),
+                "counter_examples": [counter.to_json() for counter in counters],
+            }
+            undo = Undo(str(uuid.uuid4()), target.person_id, "merge", content, now)
+            self._store.merge(target, source, removed, undo)
+            moved = self._drop(source.person_id)
+            self._photos[target.person_id] = _oldest_first(
+                self._photos[target.person_id]
+                | {key: replace(photo, person_id=target.person_id) for key, photo in moved.items()}
+            )
+            self._counters[target.person_id] = {
+                counter.counter_id: replace(counter, person_id=target.person_id)
+                for counter in counters
+                if counter.counter_id not in removed
+            }
+            self._undos = {
+                key: replace(old, person_id=target.person_id) if old.person_id == source.person_id else old
+                for key, old in self._undos.items()
+            } | {undo.undo_id: undo}
+            self._refresh(target)
+        return undo
+
+    def undos(self, person_id: str) -> tuple[Undo, ...]:
+        """The corrections of a person that can be taken back, oldest first."""
+        with self._turn:
+            person_id = self.person(person_id).person_id
+            return tuple(undo for undo in self._undos.values() if undo.person_id == person_id and not _expired(undo))
+
+    def undo(self, undo_id: str) -> Undo:
+        """Take a correction back; returns what was undone.
+
+        Raises:
+            UndoNotFound: no such correction, or it was made too long ago.
+            CannotUndo: too much has changed since.
+            BankError: the store cannot be written; nothing has changed.
+        """
+        with self._turn:
+            undo = self._undos.get(undo_id.lower())
+            if undo is None or _expired(undo):
+                raise UndoNotFound
+            if undo.kind == "merge":
+                self._split(undo)
+            else:
+                counter_id = undo.content["counter_id"]
+                self._store.unreject(counter_id, undo.undo_id)
+                self._counters.get(undo.person_id, {}).pop(counter_id, None)
+            del self._undos[undo.undo_id]
+        return undo
 
     def reembed(
         self,
@@ -343,8 +499,47 @@ class MemoryBank:
             if vector.shape != (self._dimension,) or not np.isfinite(vector).all():
                 raise BankError(f"The bank is damaged: a photo of person {photo.person_id} has a broken embedding")
             self._embeddings[photo.photo_id] = vector
+        for counter in self._store.counter_examples():
+            self._counters.setdefault(counter.person_id, {})[counter.counter_id] = counter
+        self._store.delete_undos(datetime.now(UTC) - UNDO_PERIOD)
+        self._undos = {undo.undo_id: undo for undo in self._store.undos()}
         for person in list(self._persons.values()):
             self._refresh(person)
+
+    def _split(self, undo: Undo) -> None:
+        """Take a merge back."""
+        source = person_from_json(undo.content["person"])
+        target = replace(self._persons[undo.person_id], updated_at=datetime.now(UTC))
+        photos = self._photos[target.person_id]
+        back = {
+            key: replace(photos[key], person_id=source.person_id) for key in undo.content["photos"] if key in photos
+        }
+        if not back or len(back) == len(photos):
+            raise CannotUndo
+        counters = [CounterExample.from_json(fields) for fields in undo.content["counter_examples"]]
+        self._store.split(target, source, list(back), counters, undo.undo_id)
+        self._photos[target.person_id] = {key: photo for key, photo in photos.items() if key not in back}
+        self._photos[source.person_id] = back
+        for counter in counters:
+            self._counters.get(target.person_id, {}).pop(counter.counter_id, None)
+            self._counters.setdefault(counter.person_id, {})[counter.counter_id] = counter
+        self._refresh(target)
+        self._refresh(source)
+
+    def _hit(self, probe: Embedding, person_id: str, similarity: float) -> Hit:
+        counters = self._counters.get(person_id, {}).values()
+        rejected = [float(probe @ counter.embedding) for counter in counters if counter.model == self.model]
+        quality = max(
+            photo.quality.score for key, photo in self._photos[person_id].items() if key in self._embeddings
+        )
+        return Hit(self._persons[person_id], similarity, quality, max(rejected, default=None))
+
+    def _drop(self, person_id: str) -> dict[str, Photo]:
+        """Remove a person from memory, but for the embeddings of the photos, which are returned."""
+        del self._persons[person_id]
+        self._index.remove(person_id)
+        self._counters.pop(person_id, None)
+        return self._photos.pop(person_id)
 
     def _to_store(self, person_id: str, photos: Sequence[NewPhoto], now: datetime) -> list[StoredPhoto]:
         return [
@@ -369,10 +564,10 @@ class MemoryBank:
         return person
 
     def _template(self, person_id: str) -> Embedding:
-        vectors = [self._embeddings[i] for i in self._photos[person_id] if i in self._embeddings]
         total = np.zeros(self._dimension, dtype=np.float32)
-        for vector in vectors:
-            total += vector
+        for photo_id, photo in self._photos[person_id].items():
+            if photo_id in self._embeddings:
+                total += np.float32(_weight(photo)) * self._embeddings[photo_id]
         template: Embedding = total / np.float32(max(float(np.linalg.norm(total)), 1e-12))
         return template
 
@@ -388,6 +583,18 @@ def name_key(name: str) -> str:
     """How names are compared: compatibility forms, case and surrounding or repeated white space do not matter."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
+
+
+def _weight(photo: Photo) -> float:
+    return float(max(photo.quality.score, _MIN_WEIGHT))
+
+
+def _oldest_first(photos: Mapping[str, Photo]) -> dict[str, Photo]:
+    return dict(sorted(photos.items(), key=lambda item: (item[1].created_at, item[0])))
+
+
+def _expired(undo: Undo) -> bool:
+    return undo.created_at < datetime.now(UTC) - UNDO_PERIOD
 
 
 def _search_text(person: Person) -> str:

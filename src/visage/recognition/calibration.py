@@ -82,27 +82,37 @@ class Calibration:
         # np.interp wants ascending x: both are turned round.
         return float(np.interp(log_far, table.log_far[::-1], table.similarity[::-1]))
 
-    def confidences(self, similarities: Sequence[float], photos: Sequence[int], *, persons: int) -> list[float]:
+    def confidences(
+        self,
+        similarities: Sequence[float],
+        photos: Sequence[int],
+        *,
+        persons: int,
+        rejected: Sequence[float | None] | None = None,
+    ) -> list[float]:
         """The probability of each candidate, given all of them and the size of the bank.
 
         Bayes over the hypotheses "is person i" (each of the N persons equally likely beforehand) and "is nobody
-        in the bank": P(i) = L_i / (Σ L_j + N·(1 − π)/π), L the likelihood ratio and π the prior of being known.
-        Two look-alikes share the probability between them.
+        in the bank": P(i) = L_i / (Σ L_j + L_i' + N·(1 − π)/π), L the likelihood ratio and π the prior of being
+        known. Two look-alikes share the probability between them, and so do a person and whoever was once taken for
+        that person and rejected (L_i'): that stranger is in nobody else's way.
 
         Args:
             similarities: cosine of each candidate, best first; those left out must be far below.
             photos: in each candidate's template.
             persons: remembered, ≥ 1.
+            rejected: for each candidate the cosine to the nearest face that was rejected as that person, or None.
 
         Returns: 0–1 each, together at most 1.
         """
-        log_ratios = [
-            float(np.interp(similarity, (table := self._table(count)).similarity, table.log_ratio))
-            for similarity, count in zip(similarities, photos, strict=True)
-        ]
-        ratios = np.exp(np.array(log_ratios))
+        ratios = np.array([self._ratio(*pair) for pair in zip(similarities, photos, strict=True)])
+        rivals = np.array([0.0 if r is None else self._ratio(r, 1) for r in rejected or [None] * len(ratios)])
         nobody = max(persons, 1) * (1 - PRIOR_KNOWN) / PRIOR_KNOWN
-        return [min(MAX_CONFIDENCE, float(p)) for p in ratios / (ratios.sum() + nobody)]
+        return [min(MAX_CONFIDENCE, float(p)) for p in ratios / (ratios.sum() + rivals + nobody)]
+
+    def _ratio(self, similarity: float, photos: int) -> float:
+        table = self._table(photos)
+        return float(np.exp(np.interp(similarity, table.similarity, table.log_ratio)))
 
     def _table(self, photos: int) -> Table:
         return self.tables[max((count for count in self.tables if count <= photos), default=min(self.tables))]

@@ -14,6 +14,14 @@ MIN_CONFIDENCE = 0.5
 MIN_LEAD = 3.0
 """… and where that person is so many times likelier than the next. Look-alikes stay uncertain."""
 
+MIN_QUALITY = 30
+"""A poorer picture of a face (0–100) names nobody …"""
+
+MIN_PAIR_QUALITY = 50
+"""… nor does one that is poor together with the person's photos, in the mean of the two: to the network, blur looks
+like blur. Two poor pictures of strangers are taken for one person a hundred times as often as two good ones
+(`docs/decisions/0005-quality.md`)."""
+
 _DOUBT_FACTOR = 10
 _DOUBT_CONFIDENCE = 0.2
 """A face that a ten times higher false-name rate would name, with at least this confidence, is worth a "might be"."""
@@ -21,10 +29,19 @@ _DOUBT_CONFIDENCE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How alike a face is to one person, before it is weighed against the others."""
+    """How alike a face is to one person, before it is weighed against the others.
+
+    Attributes:
+        person: who.
+        similarity: cosine to the person's template.
+        quality: of the person's best photo, 0–100.
+        rejected: cosine to the nearest face of which someone said "that is not this person"; None where nobody did.
+    """
 
     person: Person
     similarity: float
+    quality: int = 100
+    rejected: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +69,20 @@ class Decider:
         self._target_fpir = target_fpir
         self._fixed_threshold = similarity_threshold
 
-    def decide(self, faces: Sequence[Sequence[Likeness]], *, persons: int) -> list[Verdict]:
+    def decide(self, faces: Sequence[Sequence[Likeness]], *, qualities: Sequence[int], persons: int) -> list[Verdict]:
         """Decide on all faces of one frame.
 
         Args:
             faces: for each face the persons it is most like, best first.
+            qualities: of each face, 0–100.
             persons: in the bank.
 
         Returns: a verdict for each face; no person is named twice.
         """
-        verdicts = [self._decide_face(likenesses, persons) for likenesses in faces]
+        verdicts = [
+            self._decide_face(likenesses, quality, persons)
+            for likenesses, quality in zip(faces, qualities, strict=True)
+        ]
         named: set[str] = set()
         best_first = sorted(range(len(verdicts)), key=lambda i: _rank(verdicts[i].match), reverse=True)
         for index in best_first:
@@ -83,27 +104,29 @@ class Decider:
         """One against one: the probability of being the same person, 0–1."""
         return self._calibration.confidences([similarity], [photos], persons=1)[0]
 
-    def _decide_face(self, likenesses: Sequence[Likeness], persons: int) -> Verdict:
-        if not likenesses:
+    def _decide_face(self, likenesses: Sequence[Likeness], quality: int, persons: int) -> Verdict:
+        possible = [item for item in likenesses if item.rejected is None or item.rejected < item.similarity]
+        if not possible:
             return Verdict(Status.UNKNOWN, None, ())
         confidences = self._calibration.confidences(
-            [likeness.similarity for likeness in likenesses],
-            [likeness.person.embedding_count for likeness in likenesses],
+            [item.similarity for item in possible],
+            [item.person.embedding_count for item in possible],
             persons=persons,
+            rejected=[item.rejected for item in possible],
         )
-        candidates = tuple(
-            sorted(
-                (
-                    Candidate(likeness.person, likeness.similarity, confidence)
-                    for likeness, confidence in zip(likenesses, confidences, strict=True)
-                ),
-                key=_rank,
-                reverse=True,
-            )
+        ranked = sorted(
+            (
+                (Candidate(item.person, item.similarity, confidence), item)
+                for item, confidence in zip(possible, confidences, strict=True)
+            ),
+            key=lambda pair: _rank(pair[0]),
+            reverse=True,
         )
-        best = candidates[0]
+        candidates = tuple(candidate for candidate, _ in ranked)
+        best, likeness = ranked[0]
         reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
-        if reached and (self._fixed_threshold is not None or _stands_out(candidates)):
+        seen_well = quality >= MIN_QUALITY and quality + likeness.quality >= 2 * MIN_PAIR_QUALITY
+        if reached and seen_well and (self._fixed_threshold is not None or _stands_out(candidates)):
             return Verdict(Status.KNOWN, best, candidates)
         doubt = self.threshold(
             persons=persons, photos=best.person.embedding_count, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)

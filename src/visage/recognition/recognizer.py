@@ -12,11 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.bank.bank import MemoryBank
-from visage.bank.store import open_store
-from visage.errors import DuplicatePerson, MultipleFaces, NoFaceDetected, VisageError
+from visage.bank.bank import Hit, MemoryBank
+from visage.bank.sqlite import open_store
+from visage.bank.store import CounterExample
+from visage.errors import DuplicatePerson, FaceNotUsable, MultipleFaces, NoFaceDetected, VisageError
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
+from visage.recognition.report import Report, make_report
+from visage.recognition.sightings import Seen, Sightings
 from visage.types import (
     Caution,
     Detection,
@@ -30,11 +33,13 @@ from visage.types import (
     Photo,
     PhotoOutcome,
     Status,
+    Undo,
     Verification,
 )
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import Pipeline
+from visage.vision.quality import ADVICE
 
 CANDIDATES = 3
 """How many persons are reported for each face."""
@@ -49,6 +54,12 @@ picture widths and heights. On 679 portraits with people in the background this 
 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
+
+_USABLE = 20
+"""A face of lower quality (0–100) is not remembered: two of three such pictures do not look like their own person."""
+
+_GOOD_ENOUGH = 40
+"""A face of lower quality is remembered with a warning."""
 
 _PICTURE_QUALITY = 92
 """JPEG quality of stored portraits: embedded again they give nearly the same vector."""
@@ -81,6 +92,7 @@ class Recognizer:
         self._limits = limits
         self._duplicate_policy = duplicate_policy
         self._enrolling = threading.Lock()
+        self._sightings = Sightings()
 
     def identify(self, image: bytes) -> Identification:
         """Say who is in an image.
@@ -93,11 +105,13 @@ class Recognizer:
         faces = self._pipeline.analyse(pixels, timing_ms=timing)
         searching = perf_counter()
         identified = self._name(faces)
+        identification_id = self._sightings.add(identified)
         now = perf_counter()
         timing |= {"search": (now - searching) * 1e3, "total": (now - start) * 1e3}
         known = [face for face in identified if face.match is not None]
         largest = max(known, key=lambda face: face.face.box.area, default=None)
         return Identification(
+            identification_id=identification_id,
             timestamp=datetime.now(UTC),
             width=pixels.shape[1],
             height=pixels.shape[0],
@@ -144,7 +158,8 @@ class Recognizer:
         A person of the same name whom the face matches gets the photos; otherwise a new person is made.
 
         Raises:
-            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces: no image can be used; the first one's error.
+            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, FaceNotUsable: no image can be used; the
+                first one's error.
             DuplicatePerson: the face is known under another name, and the policy is to refuse that.
             BankError: the bank cannot be written.
         """
@@ -163,7 +178,7 @@ class Recognizer:
                 cautions += self._misfits(namesake, photos)
                 stored = self.bank.add_photos(namesake.person_id, photos)
                 person = self.bank.person(namesake.person_id)
-        return Enrolment(person, _outcomes(results, iter(stored)), tuple(cautions))
+        return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *_poor(results)))
 
     def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
         """Remember more photos of someone.
@@ -176,7 +191,58 @@ class Recognizer:
         with self._enrolling:
             cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
             stored = self.bank.add_photos(person_id, photos)
-        return Enrolment(self.bank.person(person_id), _outcomes(results, iter(stored)), tuple(cautions))
+        return Enrolment(self.bank.person(person_id), _outcomes(results, iter(stored)), (*cautions, *_poor(results)))
+
+    def reject_sighting(self, person_id: str, identification_id: str) -> Undo:
+        """ "That's wrong": the face of an identification that was, or might have been, this person is not.
+
+        Raises: PersonNotFound, SightingNotFound, BankError.
+        """
+        person_id = self.bank.person(person_id).person_id
+        return self.bank.reject(person_id, self._sightings.face_of(identification_id, person_id))
+
+    def reject_image(self, person_id: str, image: bytes) -> Undo:
+        """ "That's wrong": whoever in this image looks most like this person is not.
+
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, PersonNotFound, BankError.
+        """
+        template = self.bank.template(person_id)
+        faces = self._pipeline.analyse(decode(image, self._limits))
+        if not faces:
+            raise NoFaceDetected
+        nearest = max(faces, key=lambda face: float(face.embedding @ template))
+        return self.bank.reject(person_id, nearest.embedding)
+
+    def merge(self, target_id: str, source_id: str) -> Undo:
+        """Two persons are one: the photos of the source go to the target, and the source is gone.
+
+        Raises: PersonNotFound, InvalidValue, BankError.
+        """
+        ids = [self.bank.person(person_id).person_id for person_id in (target_id, source_id)]
+        templates = dict(zip(ids, (self.bank.template(person_id) for person_id in ids), strict=True))
+
+        def kept(counter: CounterExample) -> bool:
+            """Rejected as the one, it must not be the other."""
+            own = float(templates[counter.person_id] @ counter.embedding)
+            other = max(
+                float(t @ counter.embedding) for person_id, t in templates.items() if person_id != counter.person_id
+            )
+            return other < max(own, self._same_person_threshold(1))
+
+        return self.bank.merge(*ids, kept=kept)
+
+    def report(self) -> Report:
+        """What a carer should look at in the bank."""
+        count = self.bank.person_count
+        return make_report(
+            self.bank.looks(),
+            same_person=self._same_person_threshold,
+            named=lambda photos: self._decider.threshold(persons=count, photos=photos),
+        )
+
+    def seen(self) -> list[Seen]:
+        """Whom the camera has seen since the start, the latest first; kept in memory only."""
+        return self._sightings.seen(self.bank)
 
     def reembed(self, on_progress: Callable[[int, int], None]) -> int:
         """Give every photo that another model embedded an embedding of this model; returns how many."""
@@ -198,8 +264,11 @@ class Recognizer:
         if not faces:
             return []
         hits = self.bank.search(np.stack([face.embedding for face in faces]), CANDIDATES)
-        likenesses = [[Likeness(hit.person, hit.similarity) for hit in row] for row in hits]
-        verdicts = self._decider.decide(likenesses, persons=self.bank.person_count)
+        verdicts = self._decider.decide(
+            [_likenesses(row) for row in hits],
+            qualities=[face.quality.score for face in faces],
+            persons=self.bank.person_count,
+        )
         return [
             IdentifiedFace(face, verdict.status, verdict.match, verdict.candidates)
             for face, verdict in zip(faces, verdicts, strict=True)
@@ -227,6 +296,10 @@ class Recognizer:
             face = self._dominant_face(image, enrolling=True)
         except VisageError as error:
             return error
+        if face.quality.score < _USABLE:
+            return FaceNotUsable(
+                " ".join([FaceNotUsable.default_message + ".", *(ADVICE[issue] for issue in face.quality.issues)])
+            )
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
         return NewPhoto(face.embedding, encode_jpeg(face.portrait, _PICTURE_QUALITY), face.quality)
 
@@ -254,8 +327,8 @@ class Recognizer:
     def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
         """A caution for the other person that this face would have been called."""
         (hits,) = self.bank.search(template[None], CANDIDATES)
-        others = [Likeness(h.person, h.similarity) for h in hits if own is None or h.person != own]
-        (verdict,) = self._decider.decide([others], persons=self.bank.person_count)
+        others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id])
+        (verdict,) = self._decider.decide([others], qualities=[100], persons=self.bank.person_count)
         if verdict.status is not Status.KNOWN or verdict.match is None:
             return []
         other = verdict.match.person
@@ -283,6 +356,23 @@ class Recognizer:
             for index, photo in enumerate(photos, start=1)
             if float(photo.embedding @ template) < threshold
         ]
+
+
+def _likenesses(hits: Sequence[Hit]) -> list[Likeness]:
+    return [Likeness(hit.person, hit.similarity, hit.quality, hit.rejected) for hit in hits]
+
+
+def _poor(results: Sequence[NewPhoto | VisageError]) -> list[Caution]:
+    """A caution for each photo that is kept though it is poor."""
+    return [
+        Caution(
+            "LOW_QUALITY",
+            " ".join([f"Photo {index} is poor.", *(ADVICE[issue] for issue in result.quality.issues)]),
+            {"photo": index, "score": result.quality.score},
+        )
+        for index, result in enumerate(results, start=1)
+        if isinstance(result, NewPhoto) and result.quality.score < _GOOD_ENOUGH
+    ]
 
 
 def prominence(face: Face, width: int, height: int) -> float:

@@ -98,7 +98,7 @@ def assess(measures: Measures, clarity: float) -> Quality:
         Issue.TOO_BRIGHT: measures.brightness > 220,
         Issue.LOW_CONTRAST: measures.contrast < 14,
         Issue.TURNED_AWAY: max(abs(measures.yaw), abs(measures.pitch) / 0.8) > 35,
-    Issue.CUT_OFF: measures.visible < 0.9,
+        Issue.CUT_OFF: measures.visible < 0.9,
     }
     issues = tuple(issue for issue, is_so in found.items() if is_so)
     if not issues and score < _HARD_TO_SEE:

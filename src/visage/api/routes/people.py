@@ -39,6 +39,7 @@ _PHOTO_ERRORS = (
     errors.InvalidImage,
     errors.NoFaceDetected,
     errors.MultipleFaces,
+    errors.FaceNotUsable,
     errors.ImageTooLarge,
     errors.Overloaded,
     errors.BankError,
@@ -84,7 +85,9 @@ async def list_persons(
 async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[PersonWithPhotos]:
     """One person, with the photos."""
     bank = recognizer.bank
-    return Envelope(data=schemas.person_with_photos(bank.person(person_id), bank.photos(person_id)))
+    return Envelope(
+        data=schemas.person_with_photos(bank.person(person_id), bank.photos(person_id), bank.undos(person_id))
+    )
 
 
 @router.patch(

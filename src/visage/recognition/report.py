@@ -1,0 +1,126 @@
+"""What a carer should look at in the bank: who has too few photos, who is hard to tell apart, what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.bank.bank import Looks
+from visage.types import Person, Photo
+from visage.vision.embed import unit
+
+ENOUGH_PHOTOS = 3
+"""From so many photos on, another adds little (`docs/decisions/0003-templates.md`)."""
+
+MAX_PAIRS = 100
+"""Of the pairs that look alike, so many are named, the most alike first."""
+
+_BLOCK = 1024
+"""Templates compared at a time: 1,024 × 10,000 similarities are 40 MB."""
+
+Threshold = Callable[[int], float]
+"""Photos in a template → the cosine from which a face is taken for that person."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlikes:
+    """Two persons whom the model can hardly tell apart; the cosine of their templates."""
+
+    first: Person
+    second: Person
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A photo that does not look like its person's others.
+
+    Attributes:
+        person: whose photo it is said to be.
+        photo: which.
+        similarity: cosine to the person's other photos together.
+        looks_like: another person whom it looks like, where there is one.
+    """
+
+    person: Person
+    photo: Photo
+    similarity: float
+    looks_like: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Attributes:
+    persons: in the bank.
+    thin: those with fewer than `ENOUGH_PHOTOS` photos.
+    look_alikes: the most alike first.
+    misfits: the least fitting first.
+    """
+
+    persons: int
+    thin: tuple[Person, ...]
+    look_alikes: tuple[LookAlikes, ...]
+    misfits: tuple[Misfit, ...]
+
+
+def make_report(looks: Looks, *, same_person: Threshold, named: Threshold) -> Report:
+    """Look over a bank.
+
+    Args:
+        looks: what is in it.
+        same_person: one against one; a photo below it does not fit.
+        named: in a bank of this size; two persons above it may be called by each other's name.
+    """
+    return Report(
+        persons=len(looks.persons),
+        thin=tuple(person for person in looks.persons if person.embedding_count < ENOUGH_PHOTOS),
+        look_alikes=tuple(_look_alikes(looks, named)),
+        misfits=tuple(_misfits(looks, same_person, named)),
+    )
+
+
+def _thresholds(looks: Looks, threshold: Threshold) -> NDArray[np.float32]:
+    """(n,) the threshold of each person."""
+    of_count = {count: threshold(count) for count in {person.embedding_count for person in looks.persons}}
+    return np.array([of_count[person.embedding_count] for person in looks.persons], dtype=np.float32)
+
+
+def _look_alikes(looks: Looks, named: Threshold) -> list[LookAlikes]:
+    thresholds = _thresholds(looks, named)
+    found: list[tuple[float, int, int]] = []
+    for start in range(0, len(looks.persons), _BLOCK):
+        similarities = looks.templates[start : start + _BLOCK] @ looks.templates[start:].T
+        rows, columns = np.nonzero(np.triu(similarities >= thresholds[start:], k=1))
+        found += [
+            (float(similarities[r, c]), start + int(r), start + int(c)) for r, c in zip(rows, columns, strict=True)
+        ]
+    found.sort(reverse=True)
+    return [LookAlikes(looks.persons[i], looks.persons[j], value) for value, i, j in found[:MAX_PAIRS]]
+
+
+def _misfits(looks: Looks, same_person: Threshold, named: Threshold) -> list[Misfit]:
+    if not len(looks.photos):
+        return []
+    weighted = looks.weights[:, None] * looks.embeddings
+    totals = np.zeros_like(looks.templates)
+    np.add.at(totals, looks.owners, weighted)
+    others = unit(totals[looks.owners] - weighted)
+    similarities = (others * looks.embeddings).sum(axis=1)
+    photos = np.bincount(looks.owners, minlength=len(looks.persons))[looks.owners]
+    limit_of = {count: same_person(count - 1) for count in set(photos.tolist()) if count > 1}
+    limits = np.array([limit_of.get(count, -1.0) for count in photos.tolist()])
+    rows = np.flatnonzero(similarities < limits)
+    rows = rows[np.argsort(similarities[rows], kind="stable")]
+    thresholds = _thresholds(looks, named)
+    found = []
+    for row in rows:
+        to_all = looks.templates @ looks.embeddings[row]
+        to_all[looks.owners[row]] = -1
+        nearest = int(to_all.argmax())
+        looks_like = looks.persons[nearest] if to_all[nearest] >= thresholds[nearest] else None
+        person = looks.persons[looks.owners[row]]
+        found.append(Misfit(person, looks.photos[row], float(similarities[row]), looks_like))
+    return found
