@@ -1,0 +1,387 @@
+"""The `visage` command as people use it, on a bank of its own and on a running server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import typer
+from PIL import Image
+from typer.core import TyperGroup
+from typer.testing import CliRunner, Result
+
+from tests.api.conftest import VISAGE, Server, client, free_port, server
+from visage import __version__, cli
+from visage.bank.sqlite import FILE_NAME
+from visage.recognition import recognizer
+from visage.settings import Settings
+from visage.vision import weights
+from visage.vision.pipeline import Pipeline
+
+__all__ = ["client", "server"]
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+entry = typer.Typer(add_completion=False)
+
+
+@entry.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def _run(context: typer.Context) -> None:
+    with patch.object(sys, "argv", ["visage", *context.args]):
+        cli.main()
+
+
+def visage(*arguments: str | Path, answer: str = "") -> Result:
+    """Run the command in this process, by its entry point; `answer` is typed into it."""
+    return CliRunner().invoke(entry, [str(argument) for argument in arguments], input=answer)
+
+
+def process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run([VISAGE, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def said(result: Result) -> str:
+    """What a command printed that went well."""
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refusal(result: Result) -> str:
+    """The one line that a command printed that was refused."""
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def register(at: list[str], name: str, *photos: Path) -> str:
+    """Register a person; returns the id."""
+    person_id: str = json.loads(said(visage("register", name, *photos, "--json", *at)))["person_id"]
+    return person_id
+
+
+def commands(group: TyperGroup, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command there is, by the words that call it."""
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+ROOT = typer.main.get_command(cli.app)
+assert isinstance(ROOT, TyperGroup)
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with pictures that show nobody, a wide terminal, and the default settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VISAGE_{name.upper()}", raising=False)
+    monkeypatch.setattr(cli.out, "width", 200)
+    Image.new("RGB", (320, 240), (90, 140, 90)).save("meadow.jpg")
+    Path("letter.jpg").write_text("Dear John")
+
+
+@pytest.fixture
+def bank(tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The options that name an empty bank; the models, which are real, are loaded once for all tests."""
+    monkeypatch.setattr(recognizer, "Pipeline", lambda **_: pipeline)
+    return ["--data-dir", str(tmp_path / "data")]
+
+
+@pytest.fixture(params=["bank", "server"])
+def at(request: pytest.FixtureRequest) -> list[str]:
+    """The options that name an empty bank, or a running server that has one."""
+    if request.param == "bank":
+        own: list[str] = request.getfixturevalue("bank")
+        return own
+    request.getfixturevalue("client")
+    return ["--url", request.getfixturevalue("server").url]
+
+
+def test_a_man_registered_from_photos_is_known_in_another_and_somebody_else_is_not(
+    at: list[str], photos: Mapping[str, Path]
+) -> None:
+    told = said(visage("register", "Barack", photos["obama"], photos["obama2"], "--relationship", "Friend", *at))
+    assert "obama.jpg: remembered, quality" in told
+    assert "obama2.jpg: remembered, quality" in told
+    assert "Barack is remembered by 2 photo(s)" in told
+    seen = said(visage("identify", photos["obama3"], *at))
+    assert "Barack" in seen
+    assert "Friend" in seen
+    stranger = said(visage("identify", photos["biden"], *at))
+    assert "nobody known" in stranger
+    assert "Friend" not in stranger
+
+
+def test_json_is_the_reply_of_the_api(at: list[str], photos: Mapping[str, Path]) -> None:
+    person_id = register(at, "Barack", photos["obama"], photos["obama2"])
+    known = json.loads(said(visage("identify", photos["obama3"], "--json", *at)))
+    assert known["match"]["person_id"] == person_id
+    assert known["match"]["name"] == "Barack"
+    unknown = json.loads(said(visage("identify", photos["biden"], "--json", *at)))
+    assert unknown["face_detected"] is True
+    assert unknown["match"] is None
+    assert [person["name"] for person in json.loads(said(visage("persons", "list", "--json", *at)))] == ["Barack"]
+    assert json.loads(said(visage("persons", "show", person_id, "--json", *at)))["embedding_count"] == 2
+
+
+def test_photos_registered_one_by_one_become_one_person(at: list[str], photos: Mapping[str, Path]) -> None:
+    ids = {register(at, "Barack", photos[key]) for key in ("obama", "obama2", "obama3")}
+    assert len(ids) == 1
+    assert json.loads(said(visage("persons", "show", *ids, "--json", *at)))["embedding_count"] == 3
+
+
+def test_persons_are_listed_shown_and_forgotten(at: list[str], photos: Mapping[str, Path]) -> None:
+    told = said(
+        visage(
+            "register", "Barack", photos["obama"], "--relationship", "Friend", "--metadata", '{"tea": "green"}', *at
+        )
+    )
+    person_id = told.split()[-1]
+    joe = register(at, "Joe", photos["biden"])
+    everyone = said(visage("persons", "list", *at))
+    assert person_id in everyone
+    assert joe in everyone
+    friends = said(visage("persons", "list", "--query", "friend", *at))
+    assert person_id in friends
+    assert joe not in friends
+    shown = said(visage("persons", "show", person_id, *at))
+    assert "Barack (Friend)" in shown
+    assert '{"tea": "green"}' in shown
+    assert shown.count("  photo ") == 1
+
+    for answer in ("n\n", ""):
+        kept = visage("persons", "delete", person_id, *at, answer=answer)
+        assert kept.exit_code == 1
+        assert "Forget Barack and 1 photo(s) for good?" in kept.stdout
+    assert person_id in said(visage("persons", "list", *at))
+    assert "Barack is forgotten." in said(visage("persons", "delete", person_id, *at, answer="y\n"))
+    assert said(visage("persons", "delete", joe, "--yes", *at)) == "Joe is forgotten.\n"
+    assert json.loads(said(visage("persons", "list", "--json", *at))) == []
+    assert refusal(visage("persons", "show", person_id, *at)) == "No person with this id"
+
+
+def test_unusable_photos_beside_a_good_one_are_told_and_left_out(bank: list[str], photos: Mapping[str, Path]) -> None:
+    told = said(visage("register", "Barack", "meadow.jpg", photos["obama"], "letter.jpg", *bank))
+    assert "meadow.jpg: not used. No face" in told
+    assert "letter.jpg: not used. Invalid image" in told
+    assert "Barack is remembered by 1 photo(s)" in told
+
+
+def test_a_known_face_under_another_name_is_pointed_out(bank: list[str], photos: Mapping[str, Path]) -> None:
+    register(bank, "Barack", photos["obama"])
+    told = said(visage("register", "Joe", photos["obama2"], *bank))
+    assert "Please look: This face looks like Barack, who is already registered." in told
+
+
+def test_a_name_is_printed_as_it_was_given(bank: list[str], photos: Mapping[str, Path]) -> None:
+    person_id = register(bank, "[bold]Ann[/bold]", photos["astronaut"])
+    assert "[bold]Ann[/bold]" in said(visage("persons", "list", *bank))
+    assert "[bold]Ann[/bold]" in said(visage("persons", "show", person_id, *bank))
+    assert "[bold]Ann[/bold]" in said(visage("identify", photos["astronaut"], *bank))
+
+
+def test_register_photo_without_a_face_is_refused(at: list[str]) -> None:
+    assert "No face" in refusal(visage("register", "Ann", "meadow.jpg", *at))
+    assert json.loads(said(visage("persons", "list", "--json", *at))) == []
+
+
+@pytest.mark.parametrize("command", [("register", "Ann"), ("identify",)])
+def test_text_named_as_a_photo_is_refused(bank: list[str], command: tuple[str, ...]) -> None:
+    assert refusal(visage(*command, "letter.jpg", *bank)).startswith("Invalid image format")
+
+
+def test_identify_says_that_a_photo_shows_no_face(bank: list[str]) -> None:
+    assert said(visage("identify", "meadow.jpg", *bank)) == "No face in this photo.\n"
+
+
+@pytest.mark.parametrize("command", [("register", "Ann"), ("identify",)])
+def test_a_file_that_is_not_there_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    refused = visage(*command, "none.jpg", "--data-dir", tmp_path / "data")
+    assert refused.exit_code == 2
+    assert "'none.jpg' does not exist" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_metadata_that_is_no_json_object_is_refused(bank: list[str], photos: Mapping[str, Path]) -> None:
+    told = refusal(visage("register", "Ann", photos["obama"], "--metadata", "tea", *bank))
+    assert told == "metadata must be a JSON object"
+
+
+@pytest.mark.parametrize("command", ["show", "delete"])
+@pytest.mark.parametrize("person_id", [NOBODY, "Barack"])
+def test_an_id_of_nobody_is_refused(bank: list[str], command: str, person_id: str) -> None:
+    assert refusal(visage("persons", command, person_id, *bank)) == "No person with this id"
+
+
+@pytest.mark.xfail(strict=True, reason="cli.py puts ids into addresses as they are")
+@pytest.mark.parametrize("command", ["show", "delete"])
+def test_an_id_that_leads_elsewhere_is_refused(bank: list[str], command: str) -> None:
+    refused = visage("persons", command, "../health", *bank)
+    assert isinstance(refused.exception, SystemExit)
+    assert refused.stderr
+
+
+def test_no_server_at_the_url_is_one_line() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    assert refusal(visage("persons", "list", "--url", url)).startswith(f"No server answers at {url}")
+
+
+@pytest.mark.xfail(strict=True, reason="cli.py catches neither httpx.InvalidURL nor a port out of range")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port", "http://127.0.0.1:99999"])
+def test_a_url_that_is_none_is_one_line(url: str) -> None:
+    assert refusal(visage("persons", "list", "--url", url))
+
+
+@pytest.mark.parametrize("command", [("persons", "list"), ("identify", "meadow.jpg"), ("reembed",)])
+def test_a_bank_that_a_server_uses_is_refused_with_the_way_out(server: Server, command: tuple[str, ...]) -> None:
+    told = refusal(visage(*command, "--data-dir", server.data_dir))
+    assert told.startswith("Another Visage is using this bank")
+    assert "--url" in told
+
+
+@pytest.mark.xfail(strict=True, reason="the service logs the reason to stderr, then cli.py prints it")
+def test_a_refusal_is_one_line_in_a_terminal(server: Server) -> None:
+    refused = process("persons", "list", "--data-dir", server.data_dir)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("Another Visage is using this bank")
+
+
+def test_the_installed_command_remembers_from_run_to_run(tmp_path: Path, photos: Mapping[str, Path]) -> None:
+    registered = process("register", "Barack", photos["obama"], "--json", "--data-dir", tmp_path / "data")
+    assert registered.returncode == 0, registered.stderr
+    identified = process("identify", photos["obama2"], "--json", "--data-dir", tmp_path / "data")
+    assert json.loads(identified.stdout)["match"]["person_id"] == json.loads(registered.stdout)["person_id"]
+
+
+def test_settings_lists_each_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAGE_PORT", "8123")
+    rows = {
+        cells[0]: cells[1:]
+        for line in said(visage("settings")).splitlines()
+        if (cells := [cell.strip() for cell in line.split("│")[1:-1]]) and cells[0]
+    }
+    assert rows.keys() == {f"VISAGE_{name.upper()}" for name in Settings.model_fields}
+    assert rows["VISAGE_PORT"] == ["8123", "8000", "TCP port to serve on."]
+
+
+def test_settings_as_markdown_has_a_whole_row_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.out, "width", 40)
+    head, _, *rows = said(visage("settings", "--markdown")).splitlines()
+    assert head == "| variable | default | meaning |"
+    assert len(rows) == len(Settings.model_fields)
+    assert "| `VISAGE_PORT` | `8000` | TCP port to serve on. |" in rows
+
+
+@pytest.mark.parametrize("command", [("settings",), ("doctor",), ("persons", "list"), ("serve",)])
+def test_a_setting_that_is_not_allowed_is_named(monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    monkeypatch.setenv("VISAGE_PORT", "99999")
+    assert refusal(visage(*command)).startswith("VISAGE_PORT: ")
+
+
+def test_doctor_finds_a_sound_installation_sound(bank: list[str], photos: Mapping[str, Path]) -> None:
+    register(bank, "Barack", photos["obama"], photos["obama2"])
+    lines = said(visage("doctor", "--port", str(free_port()), *bank)).splitlines()
+    assert len(lines) == len(cli.CHECKS)
+    assert all(line.startswith("ok ") for line in lines)
+    assert "1 persons, 2 embeddings" in "".join(lines)
+
+
+def test_doctor_makes_no_bank(tmp_path: Path) -> None:
+    assert "none yet" in said(visage("doctor", "--port", str(free_port()), "--data-dir", tmp_path / "data"))
+    assert not (tmp_path / "data").exists()
+
+
+def test_doctor_names_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "MODELS_DIR", tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"damaged" * 1000)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        told = visage("doctor", "--data-dir", tmp_path, "--port", port)
+    assert told.exit_code == 1
+    wrong = [line for line in told.stdout.splitlines() if line.startswith("WRONG")]
+    assert len(wrong) == 3
+    assert "visage models pull" in wrong[0]
+    assert "damaged" in wrong[1]
+    assert f"{port} is taken" in wrong[2]
+
+
+@pytest.mark.xfail(strict=True, reason="check_data_dir takes a file for a folder")
+def test_doctor_notices_that_the_data_directory_is_a_file() -> None:
+    assert visage("doctor", "--data-dir", "letter.jpg", "--port", str(free_port())).exit_code == 1
+
+
+def test_models_list_says_which_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = said(visage("models", "list"))
+    assert all(item.name in here for item in weights.CATALOGUE)
+    assert "missing" not in here
+    monkeypatch.setattr(weights, "MODELS_DIR", tmp_path)
+    assert said(visage("models", "list")).count("missing") == len(weights.CATALOGUE)
+
+
+def test_models_verify_notices_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(visage("models", "verify")) == "All models are what they should be.\n"
+    monkeypatch.setattr(weights, "MODELS_DIR", tmp_path)
+    file = weights.CATALOGUE[0].file
+    (tmp_path / file).write_bytes(b"another")
+    told = refusal(visage("models", "verify"))
+    assert told.startswith(f"Model file {file} is not the expected file")
+    assert "visage models pull" in told
+
+
+def test_models_pull_fetches_nothing_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "pull", lambda: pytest.fail("fetched"))
+    assert said(visage("models", "pull")) == "All models are here.\n"
+
+
+def test_without_models_people_are_told_which_command_fetches_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "MODELS_DIR", tmp_path)
+    assert "visage models pull" in refusal(visage("identify", "meadow.jpg", "--data-dir", tmp_path / "data"))
+
+
+def test_reembed_makes_people_of_another_model_known_again(
+    bank: list[str], tmp_path: Path, photos: Mapping[str, Path]
+) -> None:
+    register(bank, "Barack", photos["obama"], photos["obama2"])
+    with sqlite3.connect(tmp_path / "data" / FILE_NAME) as connection:
+        connection.execute("UPDATE embeddings SET model = 'an older one'")
+    connection.close()
+    assert "nobody known" in said(visage("identify", photos["obama3"], *bank))
+    assert "run `visage reembed`" in visage("doctor", *bank).stdout
+    assert said(visage("reembed", *bank)).startswith("2 photo(s) embedded")
+    assert json.loads(said(visage("identify", photos["obama3"], "--json", *bank)))["match"]["name"] == "Barack"
+    assert said(visage("reembed", *bank)).startswith("0 photo(s) embedded")
+
+
+@pytest.mark.parametrize("command", [*commands(ROOT)], ids=lambda command: " ".join(["visage", *command]))
+def test_help_is_there(command: tuple[str, ...]) -> None:
+    assert f"{' '.join(['visage', *command])} [OPTIONS]" in said(visage(*command, "--help"))
+
+
+def test_the_version_is_printed() -> None:
+    assert said(visage("--version")) == f"visage {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [("recognise",), ("persons", "forget"), ("register", "Ann")])
+def test_a_command_that_is_none_exits_2(command: tuple[str, ...]) -> None:
+    refused = visage(*command)
+    assert refused.exit_code == 2
+    assert refused.stderr
+    assert "Traceback" not in refused.stderr
