@@ -14,7 +14,7 @@ import pytest
 
 from tests.api.conftest import Server, client, server
 from visage.api.errors import _FRAMEWORK, STATUS
-from visage.cli import settings_table
+from visage.cli.installation import settings_table
 
 __all__ = ["client", "server"]
 

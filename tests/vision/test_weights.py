@@ -135,7 +135,6 @@ def test_the_models_of_this_installation_are_those_of_the_catalogue() -> None:
     verify()
 
 
-@pytest.mark.xfail(strict=True, reason="the catalogue's size of the embedder is not that of its file")
 def test_the_sizes_in_the_catalogue_are_those_of_the_files() -> None:
     assert [item.path.stat().st_size for item in CATALOGUE] == [item.size_bytes for item in CATALOGUE]
 

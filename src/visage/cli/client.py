@@ -1,0 +1,116 @@
+"""How commands on people reach the API: a server with --url, else the same application inside this process, on the
+bank itself. There is one way to register a person, not two."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import typer
+from pydantic import ValidationError
+
+from visage.api.app import PREFIX, create_app
+from visage.cli.console import err
+from visage.errors import InstallationError, VisageError
+from visage.settings import Settings
+
+T = TypeVar("T")
+
+Url = Annotated[
+    str | None, typer.Option(help="Talk to this server, e.g. http://127.0.0.1:8000; else open the bank itself.")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the bank; VISAGE_DATA_DIR otherwise.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's reply as JSON.")]
+
+_PATIENCE_S = 600  # ten photos of fifty megapixels, on a slow machine
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings, with the options of the command over them.
+
+    Raises:
+        InstallationError: one of them has a value that is not allowed.
+    """
+    try:
+        return Settings(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as exc:
+        text = "; ".join(f"VISAGE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in exc.errors())
+        raise InstallationError(text) from exc
+
+
+def call(url: str | None, data_dir: Path | None, method: str, path: str, **options: Any) -> dict[str, Any]:
+    """One request; returns the reply's data."""
+
+    async def send(client: httpx.AsyncClient) -> dict[str, Any]:
+        return await request(client, method, path, **options)
+
+    return with_client(url, data_dir, send)
+
+
+async def request(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+    """Send, unwrap the envelope.
+
+    Raises:
+        VisageError: the server refused, or cannot be reached.
+    """
+    try:
+        response = await client.request(method, PREFIX + path, **options)
+        reply = response.json()
+        if reply["success"]:
+            data: dict[str, Any] = reply["data"]
+            return data
+        error = reply["error"]
+        fields = (error.get("details") or {}).get("fields") or []
+        reasons = "; ".join(f"{field['field']} {field['message']}" for field in fields)
+        message = reasons or error["message"]
+    except httpx.HTTPError as exc:
+        raise VisageError(f"No server answers at {client.base_url}: {exc or type(exc).__name__}") from exc
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise VisageError(f"What answers at {client.base_url} is not Visage") from exc
+    raise VisageError(message)
+
+
+def server_at(url: str) -> httpx.AsyncClient:
+    """A client of a server.
+
+    Raises:
+        InstallationError: that is no address.
+    """
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as exc:
+        raise InstallationError(f"{url} is no address: {exc}") from exc
+    if address.scheme not in {"http", "https"} or not 0 < (address.port or 80) < 65536:
+        raise InstallationError(f"{url} is no address of a server, such as http://127.0.0.1:8000")
+    return httpx.AsyncClient(base_url=address, timeout=_PATIENCE_S)
+
+
+def with_client(url: str | None, data_dir: Path | None, use: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    """Run something with a client of the server, or of the application in this process."""
+
+    async def run() -> T:
+        if url is not None:
+            async with server_at(url) as client:
+                return await use(client)
+        async with own_client(read_settings(data_dir=data_dir)) as client:
+            return await use(client)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def own_client(current: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, started for the while."""
+    logging.getLogger("visage").addHandler(logging.NullHandler())  # what goes wrong is said once, by `fail`
+    application = create_app(current)
+    async with application.router.lifespan_context(application):
+        with err.status("Loading …"):
+            await application.state.service.wait_ready()
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=_PATIENCE_S) as client:
+            yield client

