@@ -216,7 +216,7 @@ class MemoryBank:
                 photos=tuple(photo for _, photo in photos),
                 owners=np.array([row for row, _ in photos], dtype=np.int64),
                 embeddings=np.stack([self._embeddings[p.photo_id] for _, p in photos]) if photos else empty,
-                weights=np.array([_weight(photo) for _, photo in photos], dtype=np.float32),
+                weights=np.array([template_weight(photo.quality.score) for _, photo in photos], dtype=np.float32),
             )
 
     def named(self, name: str) -> tuple[Person, ...]:
@@ -567,7 +567,7 @@ class MemoryBank:
         total = np.zeros(self._dimension, dtype=np.float32)
         for photo_id, photo in self._photos[person_id].items():
             if photo_id in self._embeddings:
-                total += np.float32(_weight(photo)) * self._embeddings[photo_id]
+                total += np.float32(template_weight(photo.quality.score)) * self._embeddings[photo_id]
         template: Embedding = total / np.float32(max(float(np.linalg.norm(total)), 1e-12))
         return template
 
@@ -585,8 +585,9 @@ def name_key(name: str) -> str:
     return " ".join(folded.split())
 
 
-def _weight(photo: Photo) -> float:
-    return float(max(photo.quality.score, _MIN_WEIGHT))
+def template_weight(score: int) -> float:
+    """How much a photo of this quality (0–100) counts in its person's template."""
+    return float(max(score, _MIN_WEIGHT))
 
 
 def _oldest_first(photos: Mapping[str, Photo]) -> dict[str, Photo]:

@@ -8,7 +8,7 @@ import typer
 
 from visage import __version__
 from visage.api.app import serve as run_server
-from visage.cli import installation, people
+from visage.cli import accuracy, installation, people
 from visage.cli.client import DataDir, read_settings
 from visage.cli.console import fail, out
 from visage.errors import VisageError
@@ -45,6 +45,8 @@ def serve(
 for command in (
     people.register,
     people.identify,
+    accuracy.evaluate,
+    accuracy.calibrate,
     installation.settings,
     installation.reembed,
     installation.doctor,

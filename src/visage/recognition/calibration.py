@@ -41,6 +41,8 @@ _ROUNDS = 6
 """How often templates and probes are drawn anew for a fit."""
 _TAIL = 2e-4
 """The part of the impostor similarities, from the top, to which the Pareto tail is fitted."""
+_MIN_PERSONS = 50
+"""With fewer persons the few pairs in the tail are all of the same faces."""
 _FOLDER = Path(__file__).parent / "calibrations"
 
 
@@ -118,31 +120,43 @@ class Calibration:
         return self.tables[max((count for count in self.tables if count <= photos), default=min(self.tables))]
 
 
-def path_of(model: str) -> Path:
-    """Where the calibration of a model is shipped."""
-    return _FOLDER / f"{model}.json"
+def path_of(model: str, data_dir: Path | None = None) -> Path:
+    """Where the calibration of a model is shipped; with a data directory, where that has one of its own."""
+    return (data_dir / "calibration" if data_dir else _FOLDER) / f"{model}.json"
 
 
-def load(model: str) -> Calibration:
-    """Read the calibration shipped for a model.
+def load(model: str, data_dir: Path | None = None) -> Calibration:
+    """Read the calibration of a model: the data directory's own where there is one, else the one that is shipped.
 
     Raises:
-        InstallationError: there is none.
+        InstallationError: there is none, or it cannot be read.
     """
-    path = path_of(model)
+    own = path_of(model, data_dir)
+    path = own if own.exists() else path_of(model)
     try:
         content = json.loads(path.read_text())
-    except OSError as exc:
+        tables = {
+            int(photos): Table(*(np.array(table[key], dtype=float) for key in ("similarity", "log_far", "log_ratio")))
+            for photos, table in content["tables"].items()
+        }
+        grids = {
+            len(column) for table in tables.values() for column in (table.similarity, table.log_far, table.log_ratio)
+        }
+        if content["model"] != model or len(grids) != 1:
+            raise ValueError(model)
+    except FileNotFoundError as exc:
         raise InstallationError(f"There is no calibration for the model {model}") from exc
-    tables = {
-        int(photos): Table(*(np.array(table[key]) for key in ("similarity", "log_far", "log_ratio")))
-        for photos, table in content["tables"].items()
-    }
-    return Calibration(content["model"], tables)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise InstallationError(f"The calibration {path.name} cannot be read; make it again, or delete it") from exc
+    return Calibration(model, tables)
 
 
 def save(calibration: Calibration, path: Path) -> None:
-    """Write a calibration as JSON that a person can read and compare."""
+    """Write a calibration as JSON that a person can read and compare.
+
+    Raises:
+        InstallationError: the file cannot be written.
+    """
     tables = {
         str(photos): {
             "similarity": [float(v) for v in table.similarity],
@@ -151,8 +165,11 @@ def save(calibration: Calibration, path: Path) -> None:
         }
         for photos, table in calibration.tables.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"model": calibration.model, "tables": tables}, indent=1) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"model": calibration.model, "tables": tables}, indent=1) + "\n")
+    except OSError as exc:
+        raise InstallationError(f"{path} cannot be written: {exc.strerror}") from exc
 
 
 def fit(
@@ -171,9 +188,16 @@ def fit(
         persons: (n,) whose each is, 0-based; hundreds of persons, many with several photos.
         photos: sizes of template to make tables for.
         seed: of the random choice of templates and probes.
+
+    Raises:
+        InstallationError: there are not enough persons to see a tail.
     """
+    counts = np.bincount(persons)
+    fitting = [count for count in photos if (counts > count).sum() >= _MIN_PERSONS]
+    if not fitting:
+        raise InstallationError(f"A calibration needs at least {_MIN_PERSONS} persons with two photos or more")
     rng = np.random.default_rng(seed)
-    return Calibration(model, {count: _fit_table(embeddings, persons, count, rng) for count in photos})
+    return Calibration(model, {count: _fit_table(embeddings, persons, count, rng) for count in fitting})
 
 
 def _fit_table(

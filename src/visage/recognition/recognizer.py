@@ -55,7 +55,7 @@ picture widths and heights. On 679 portraits with people in the background this 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
 
-_USABLE = 20
+USABLE = 20
 """A face of lower quality (0–100) is not remembered: two of three such pictures do not look like their own person."""
 
 _GOOD_ENOUGH = 40
@@ -296,7 +296,7 @@ class Recognizer:
             face = self._dominant_face(image, enrolling=True)
         except VisageError as error:
             return error
-        if face.quality.score < _USABLE:
+        if face.quality.score < USABLE:
             return FaceNotUsable(
                 " ".join([FaceNotUsable.default_message + ".", *(ADVICE[issue] for issue in face.quality.issues)])
             )
@@ -399,7 +399,7 @@ def open_recognizer(
     try:
         pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled")
         decider = Decider(
-            calibration.load(MODEL_NAME), target_fpir=target_fpir, similarity_threshold=similarity_threshold
+            calibration.load(MODEL_NAME, data_dir), target_fpir=target_fpir, similarity_threshold=similarity_threshold
         )
     except BaseException:
         bank.close()
