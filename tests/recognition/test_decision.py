@@ -41,7 +41,7 @@ def test_a_clear_likeness_is_known() -> None:
 
 
 def test_a_stranger_is_unknown_and_a_faint_likeness_uncertain() -> None:
-    faint, stranger = decide([("Ann", 0.55)])[0], decide([("Ann", 0.3)])[0]
+    faint, stranger = decide([("Ann", 0.54)])[0], decide([("Ann", 0.3)])[0]
     assert (faint.status, faint.match) == (Status.UNCERTAIN, None)
     assert (stranger.status, stranger.match) == (Status.UNKNOWN, None)
     assert decide([])[0].status is Status.UNKNOWN
@@ -115,8 +115,8 @@ def test_a_fit_finds_the_threshold_of_a_known_distribution() -> None:
 
 def test_a_calibration_survives_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "_FOLDER", tmp_path)
-    calibration.save(CALIBRATION, calibration.path_of("copy"))
-    again = calibration.load("copy")
+    calibration.save(CALIBRATION, calibration.path_of(MODEL_NAME))
+    again = calibration.load(MODEL_NAME)
     for count in (1, 50, 10_000):
         assert again.threshold(persons=count, photos=2, fpir=0.01) == CALIBRATION.threshold(
             persons=count, photos=2, fpir=0.01

@@ -8,22 +8,28 @@ from dataclasses import dataclass
 from visage.recognition.calibration import Calibration
 from visage.types import Candidate, Person, Status
 
-MIN_CONFIDENCE = 0.5
-"""A name is only said where it is likelier right than wrong."""
+MIN_CONFIDENCE = 0.35
+"""A name is only said with at least this confidence: likelier right than wrong where, as at home, two of three faces
+before the camera are known. More would cost more names than it saves
+(`docs/decisions/0004-threshold-from-a-rate.md`)."""
 
 MIN_LEAD = 3.0
 """… and where that person is so many times likelier than the next. Look-alikes stay uncertain."""
 
-MIN_QUALITY = 30
+MIN_QUALITY = 20
 """A poorer picture of a face (0–100) names nobody …"""
 
-MIN_PAIR_QUALITY = 50
-"""… nor does one that is poor together with the person's photos, in the mean of the two: to the network, blur looks
+MIN_BETTER_QUALITY = 50
+"""… nor does any where neither it nor one of the person's photos is at least this good: to the network, blur looks
 like blur. Two poor pictures of strangers are taken for one person a hundred times as often as two good ones
 (`docs/decisions/0005-quality.md`)."""
 
+_MARGIN = 0.75
+"""The threshold aims at this part of the target: it is an estimate from other people's photos, and the target is a
+promise."""
+
 _DOUBT_FACTOR = 10
-_DOUBT_CONFIDENCE = 0.2
+_DOUBT_CONFIDENCE = 0.1
 """A face that a ten times higher false-name rate would name, with at least this confidence, is worth a "might be"."""
 
 
@@ -98,7 +104,7 @@ class Decider:
         """The cosine from which a template of so many photos may be named."""
         if self._fixed_threshold is not None:
             return self._fixed_threshold
-        return self._calibration.threshold(persons=persons, photos=photos, fpir=fpir or self._target_fpir)
+        return self._calibration.threshold(persons=persons, photos=photos, fpir=fpir or _MARGIN * self._target_fpir)
 
     def confidence(self, similarity: float, *, photos: int) -> float:
         """One against one: the probability of being the same person, 0–1."""
@@ -125,7 +131,7 @@ class Decider:
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
         reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
-        seen_well = quality >= MIN_QUALITY and quality + likeness.quality >= 2 * MIN_PAIR_QUALITY
+        seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         if reached and seen_well and (self._fixed_threshold is not None or _stands_out(candidates)):
             return Verdict(Status.KNOWN, best, candidates)
         doubt = self.threshold(
