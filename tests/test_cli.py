@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,12 +19,14 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 from tests.api.conftest import VISAGE, Server, client, free_port, server
+from tests.recognition.test_rehearsal import album, crowd
 from visage import __version__, cli
 from visage.bank.sqlite import FILE_NAME
-from visage.cli import console, installation
+from visage.cli import accuracy, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
 from visage.vision import weights
+from visage.vision.embed import unit
 from visage.vision.pipeline import Pipeline
 
 __all__ = ["client", "server"]
@@ -382,3 +385,48 @@ def test_a_command_that_is_none_exits_2(command: tuple[str, ...]) -> None:
     assert refused.exit_code == 2
     assert refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_evaluate_tells_what_would_happen_on_ones_own_photos(bank: list[str], photos: Mapping[str, Path]) -> None:
+    folder = album(Path("album"), photos)
+    told = said(
+        visage("evaluate", folder, "--enrolled", "2", "--picture", "scores.png", "--json", "report.json", *bank)
+    )
+    assert "named right" in told
+    assert "No face in 2 photo(s): broken.jpg, meadow.png" in told
+    assert Path("scores.png").read_bytes().startswith(b"\x89PNG")
+    report = json.loads(Path("report.json").read_text())
+    assert report["rates"]["right"] == 1
+    assert report["rates"]["false_name"] == 0
+    assert {row["similarity"] for row in report["thresholds"]} >= {0.3, 0.5, 0.8}
+    assert not Path("data").exists()
+
+
+def test_evaluate_draws_svg_and_refuses_what_it_cannot_draw(bank: list[str], photos: Mapping[str, Path]) -> None:
+    folder = album(Path("album"), photos)
+    said(visage("evaluate", folder, "--enrolled", "2", "--picture", "scores.svg", *bank))
+    assert "<svg" in Path("scores.svg").read_text()
+    refused = visage("evaluate", folder, "--enrolled", "2", "--picture", "scores.doc", *bank)
+    assert refused.exit_code == 1
+    assert "scores.doc cannot be drawn" in refused.stderr.splitlines()[-1]
+
+
+def test_evaluate_and_calibrate_say_when_there_is_too_little(bank: list[str], photos: Mapping[str, Path]) -> None:
+    folder = album(Path("album"), photos)
+    assert "with more than 5 photos" in visage("evaluate", folder, "--enrolled", "5", *bank).stderr
+    refused = visage("calibrate", folder, *bank)
+    assert refused.exit_code == 1
+    assert "at least 50 persons" in refused.stderr.splitlines()[-1]
+
+
+def test_a_calibration_of_ones_own_is_used_from_the_next_start_on(
+    bank: list[str], photos: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(visage("register", "Barack", photos["obama"], *bank))
+    assert json.loads(said(visage("identify", photos["obama2"], "--json", *bank)))["match"]
+    alike = crowd(100, 4, spread=0.2)  # people who all look alike: nothing may be named
+    blended = unit(alike.embeddings + 3 * alike.embeddings[:1])
+    monkeypatch.setattr(accuracy, "embed_folder", lambda *_: replace(alike, embeddings=blended))
+    Path("album").mkdir()
+    assert "Written to" in said(visage("calibrate", "album", *bank))
+    assert json.loads(said(visage("identify", photos["obama2"], "--json", *bank)))["match"] is None
