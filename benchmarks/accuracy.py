@@ -29,8 +29,8 @@ from rich.table import Table
 
 from visage.recognition import calibration
 from visage.recognition.dataset import embed_folder
+from visage.recognition.enrolment import prominence
 from visage.recognition.evaluation import open_set, verification
-from visage.recognition.recognizer import prominence
 from visage.types import Face, Image
 from visage.vision.embed import MODEL_NAME
 from visage.vision.image import Limits, decode

@@ -165,11 +165,12 @@ class IdentifiedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """The faces of one image, before anyone asks whose they are."""
+    """The faces of one image, before anyone asks whose they are; `refusal` is why it could not be registered."""
 
     width: int
     height: int
     faces: tuple[Face, ...]
+    refusal: VisageError | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

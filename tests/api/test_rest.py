@@ -333,3 +333,28 @@ def test_the_documentation_needs_no_other_host(server: Any) -> None:
     for asset in re.findall(r"(?:src|href)=.(/[^\"']+)", page.text):
         assert httpx.get(server.url + asset).status_code == 200
     assert httpx.get(server.url).status_code == 307
+
+
+@pytest.mark.parametrize(
+    ("photo", "refusal"),
+    [("obama", None), ("group5", "MULTIPLE_FACES"), ("meadow", "NO_FACE_DETECTED"), ("night", "FACE_NOT_USABLE")],
+)
+def test_detect_foretells_what_register_does(
+    client: httpx.Client, photos: Mapping[str, Path], photo: str, refusal: str | None
+) -> None:
+    with PillowImage.open(photos["obama"]) as obama:
+        made = {
+            "meadow": PillowImage.new("RGB", (320, 240), "green"),
+            "night": obama.convert("RGB").point(lambda value: value * 0.04),
+        }
+    buffer = io.BytesIO()
+    if photo in made:
+        made[photo].save(buffer, "JPEG")
+    image = buffer.getvalue() or photos[photo].read_bytes()
+    foretold = data(client.post("/detect", files={"image": image}))
+    registered = client.post("/register", data={"name": "Someone"}, files={"image": image}).json()
+    assert foretold["usable"] is registered["success"] is (refusal is None)
+    assert (foretold["refusal"] or {}).get("code") == refusal
+    if refusal:
+        assert foretold["refusal"]["message"] == registered["error"]["message"]
+        assert registered["error"]["code"] == refusal

@@ -158,11 +158,20 @@ class Identification(BaseModel):
     timing_ms: dict[str, float]
 
 
+class Refusal(BaseModel):
+    """Why a photo would be refused."""
+
+    code: str
+    message: str
+
+
 class Detection(BaseModel):
-    """The faces of an image."""
+    """The faces of an image, and whether it could be registered."""
 
     image: ImageSize
     faces: list[Face]
+    usable: bool = Field(description="Registering this image would accept it")
+    refusal: Refusal | None = Field(description="Why it would not")
 
 
 class Verification(BaseModel):
@@ -429,6 +438,8 @@ def detection(value: types.Detection) -> Detection:
     return Detection(
         image=ImageSize(width=value.width, height=value.height),
         faces=[Face.model_validate(_face_fields(face)) for face in value.faces],
+        usable=value.refusal is None,
+        refusal=Refusal(code=value.refusal.code, message=value.refusal.message) if value.refusal else None,
     )
 
 

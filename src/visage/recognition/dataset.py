@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.errors import InputError, InstallationError
-from visage.recognition.recognizer import prominence
+from visage.recognition.enrolment import prominence
 from visage.vision.image import Limits, decode
 from visage.vision.pipeline import Pipeline
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from visage.bank.bank import Hit, MemoryBank
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.errors import DuplicatePerson, FaceNotUsable, MultipleFaces, NoFaceDetected, VisageError
+from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
+from visage.recognition.enrolment import dominant_face, poor_photos, usable
 from visage.recognition.report import Report, make_report
 from visage.recognition.sightings import Seen, Sightings
 from visage.types import (
@@ -39,27 +40,12 @@ from visage.types import (
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import Pipeline
-from visage.vision.quality import ADVICE
 
 CANDIDATES = 3
 """How many persons are reported for each face."""
 
-_DOMINANCE = 2.0
-"""A face stands out where it is at least so many times as prominent as the next."""
-
-_CENTRE_SPREAD = 0.35
-"""How fast a face counts less away from the middle of the picture: the standard deviation of a bell curve, in
-picture widths and heights. On 679 portraits with people in the background this and the dominance above refuse 14 %
-(57 % by area alone), and they still refuse every group photo of the tests."""
-
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
-
-USABLE = 20
-"""A face of lower quality (0–100) is not remembered: two of three such pictures do not look like their own person."""
-
-_GOOD_ENOUGH = 40
-"""A face of lower quality is remembered with a warning."""
 
 _PICTURE_QUALITY = 92
 """JPEG quality of stored portraits: embedded again they give nearly the same vector."""
@@ -126,7 +112,13 @@ class Recognizer:
         Raises: InvalidImage, ImageTooLarge.
         """
         pixels = decode(image, self._limits)
-        return Detection(pixels.shape[1], pixels.shape[0], tuple(self._pipeline.analyse(pixels)))
+        height, width = pixels.shape[:2]
+        faces = self._pipeline.analyse(pixels)
+        try:
+            usable(dominant_face(faces, width, height))
+        except VisageError as error:
+            return Detection(width, height, tuple(faces), error)
+        return Detection(width, height, tuple(faces), None)
 
     def verify_person(self, image: bytes, person_id: str) -> Verification:
         """Is the face in an image this person's?
@@ -178,7 +170,7 @@ class Recognizer:
                 cautions += self._misfits(namesake, photos)
                 stored = self.bank.add_photos(namesake.person_id, photos)
                 person = self.bank.person(namesake.person_id)
-        return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *_poor(results)))
+        return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *poor_photos(results)))
 
     def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
         """Remember more photos of someone.
@@ -191,7 +183,9 @@ class Recognizer:
         with self._enrolling:
             cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
             stored = self.bank.add_photos(person_id, photos)
-        return Enrolment(self.bank.person(person_id), _outcomes(results, iter(stored)), (*cautions, *_poor(results)))
+        return Enrolment(
+            self.bank.person(person_id), _outcomes(results, iter(stored)), (*cautions, *poor_photos(results))
+        )
 
     def reject_sighting(self, person_id: str, identification_id: str) -> Undo:
         """ "That's wrong": the face of an identification that was, or might have been, this person is not.
@@ -276,30 +270,13 @@ class Recognizer:
 
     def _dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
         pixels = decode(image, self._limits)
-        faces = self._pipeline.analyse(pixels, enrolling=enrolling)
-        if not faces:
-            raise NoFaceDetected
-        height, width = pixels.shape[:2]
-        ranked = sorted(faces, key=lambda face: prominence(face, width, height), reverse=True)
-        if len(ranked) > 1:
-            first, second = (prominence(face, width, height) for face in ranked[:2])
-            if first < _DOMINANCE * second:
-                boxes = [
-                    {"x": round(b.x), "y": round(b.y), "width": round(b.width), "height": round(b.height)}
-                    for b in (face.box for face in ranked)
-                ]
-                raise MultipleFaces(details={"faces": boxes})
-        return ranked[0]
+        return dominant_face(self._pipeline.analyse(pixels, enrolling=enrolling), *pixels.shape[1::-1])
 
     def _prepare(self, image: bytes) -> NewPhoto | VisageError:
         try:
-            face = self._dominant_face(image, enrolling=True)
+            face = usable(self._dominant_face(image, enrolling=True))
         except VisageError as error:
             return error
-        if face.quality.score < USABLE:
-            return FaceNotUsable(
-                " ".join([FaceNotUsable.default_message + ".", *(ADVICE[issue] for issue in face.quality.issues)])
-            )
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
         return NewPhoto(face.embedding, encode_jpeg(face.portrait, _PICTURE_QUALITY), face.quality)
 
@@ -360,26 +337,6 @@ class Recognizer:
 
 def _likenesses(hits: Sequence[Hit]) -> list[Likeness]:
     return [Likeness(hit.person, hit.similarity, hit.quality, hit.rejected) for hit in hits]
-
-
-def _poor(results: Sequence[NewPhoto | VisageError]) -> list[Caution]:
-    """A caution for each photo that is kept though it is poor."""
-    return [
-        Caution(
-            "LOW_QUALITY",
-            " ".join([f"Photo {index} is poor.", *(ADVICE[issue] for issue in result.quality.issues)]),
-            {"photo": index, "score": result.quality.score},
-        )
-        for index, result in enumerate(results, start=1)
-        if isinstance(result, NewPhoto) and result.quality.score < _GOOD_ENOUGH
-    ]
-
-
-def prominence(face: Face, width: int, height: int) -> float:
-    """How much a picture of (width, height) pixels is a picture of this face: its area, less away from the middle."""
-    x = (face.box.x + face.box.width / 2) / width - 0.5
-    y = (face.box.y + face.box.height / 2) / height - 0.5
-    return face.box.area * float(np.exp(-(x**2 + y**2) / (2 * _CENTRE_SPREAD**2)))
 
 
 def open_recognizer(

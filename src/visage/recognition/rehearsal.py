@@ -17,7 +17,8 @@ from visage.bank.bank import template_weight
 from visage.errors import InstallationError
 from visage.recognition.dataset import LabelledFaces
 from visage.recognition.decision import Decider, Likeness
-from visage.recognition.recognizer import CANDIDATES, USABLE
+from visage.recognition.enrolment import USABLE
+from visage.recognition.recognizer import CANDIDATES
 from visage.types import Person, Status
 from visage.vision.embed import unit
 
