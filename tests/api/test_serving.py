@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -152,3 +153,21 @@ def test_nothing_is_logged_that_names_a_person(
     assert "Visage answers on" in log
     assert "Rumpelstilz" not in log
     assert "Oheim" not in log
+
+
+def test_nothing_connects_to_anywhere(tmp_path: Path, photos: Mapping[str, Path]) -> None:
+    program = f"""
+import sys
+NETWORK = "socket.connect", "socket.getaddrinfo"
+sys.addaudithook(lambda event, args: print(event, *args[1:]) if event in NETWORK else None)
+from visage.cli import app
+for command in (["register", "Barack", {str(photos["obama"])!r}], ["identify", {str(photos["obama2"])!r}]):
+    app([*command, "--data-dir", {str(tmp_path)!r}], standalone_mode=False)
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.1", 9))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "Barack" in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("socket.")] == [
+        "socket.connect ('127.0.0.1', 9)"  # the last line: what connects is seen
+    ]
