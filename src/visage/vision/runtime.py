@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino import opset13 as ops
-from openvino.preprocess import PrePostProcessor
 
 from visage.errors import WeightsError
+
+# Where the engine finds this package, it reports to its makers over the network that it is used. Nothing leaves the
+# house: to the engine, the package is not there.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino as ov  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+from openvino.preprocess import PrePostProcessor  # noqa: E402
 
 
 class Runtime:
