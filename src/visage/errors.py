@@ -12,6 +12,7 @@
     │   ├── PersonNotFound        PERSON_NOT_FOUND
     │   ├── PhotoNotFound         PHOTO_NOT_FOUND
     │   ├── SightingNotFound      NOT_FOUND
+    │   ├── UnknownNotFound       NOT_FOUND
     │   └── UndoNotFound          NOT_FOUND
     ├── Conflict
     │   ├── DuplicatePerson       DUPLICATE_PERSON
@@ -121,6 +122,12 @@ class SightingNotFound(Missing):
     """An identification that is forgotten already, or in which that person did not come up."""
 
     default_message = "That identification is too long ago, or that person did not come up in it. Send the image"
+
+
+class UnknownNotFound(Missing):
+    """An unknown face that is forgotten already."""
+
+    default_message = "That face is forgotten already; unknown faces are kept for ten minutes"
 
 
 class UndoNotFound(Missing):

@@ -71,6 +71,7 @@ def test_a_person_is_recognised_in_frames(
     }
     assert "frame_id" not in reply
     rest = client.post("/identify", files={"image": photos["obama2"].read_bytes()}).json()["data"]
+    assert [face.pop("track_id") for face in reply["faces"] + rest["faces"]] == [1, None]
     for key in ("match", "faces", "image", "face_detected"):
         assert reply[key] == rest[key]
     assert ask(live, frame(photos["biden"]))["match"] is None

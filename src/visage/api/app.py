@@ -20,7 +20,7 @@ from visage import __version__
 from visage.api import errors, live
 from visage.api.deps import MAX_IMAGES
 from visage.api.middleware import BodyLimit, RequestId
-from visage.api.routes import corrections, faces, health, people
+from visage.api.routes import corrections, faces, health, people, unknowns
 from visage.api.service import Service
 from visage.errors import VisageError
 from visage.settings import Settings
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Photos wait in memory, never in temporary files on a disk.
     MultiPartParser.spool_max_size = _max_body(settings, MAX_IMAGES)
     errors.install(app)
-    for router in (health.router, people.router, faces.router, corrections.router):
+    for router in (health.router, people.router, faces.router, corrections.router, unknowns.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(live.router)
 

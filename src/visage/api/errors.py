@@ -26,6 +26,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.PersonNotFound: 404,
     errors.PhotoNotFound: 404,
     errors.SightingNotFound: 404,
+    errors.UnknownNotFound: 404,
     errors.UndoNotFound: 404,
     errors.CannotUndo: 409,
     errors.DuplicatePerson: 409,

@@ -19,6 +19,7 @@ from visage.api.deps import ServiceDep
 from visage.api.service import Service
 from visage.errors import InvalidImage, InvalidValue, VisageError
 from visage.recognition.stream import Frame, NewestFrame
+from visage.recognition.tracker import Tracker
 
 router = APIRouter()
 log = logging.getLogger("visage")
@@ -83,11 +84,13 @@ async def _read(websocket: WebSocket, newest: NewestFrame, sending: asyncio.Lock
 
 async def _answer(websocket: WebSocket, service: Service, newest: NewestFrame, sending: asyncio.Lock) -> None:
     """Answer the newest frame, again and again. A client that does not read is not worked for."""
+    camera: Tracker | None = None
     while True:
         frame, dropped = await newest.take()
         frame_id = {"frame_id": frame.frame_id} if frame.has_id else {}
         try:
-            result = await service.compute(service.recognizer.identify, frame.image)
+            camera = camera or service.recognizer.camera()
+            result = await service.compute(service.recognizer.identify, frame.image, camera)
         except VisageError as error:
             reply = _error(error, frame_id)
         except Exception:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from visage import types
 from visage.bank.bank import name_key
-from visage.recognition import sightings
+from visage.recognition import sightings, unknowns
 from visage.recognition.report import Report
 from visage.vision.quality import ADVICE
 
@@ -367,6 +367,22 @@ class BankReport(BaseModel):
     seen: list[Seen]
 
 
+class Unknown(BaseModel):
+    """A face before the camera that nobody knows."""
+
+    unknown_id: str
+    first_seen_at: Time
+    last_seen_at: Time
+    quality: Quality
+    url: str = Field(description="Where its best picture is, a JPEG")
+
+
+class UnknownFaces(BaseModel):
+    """Kept in memory only, for ten minutes; the latest first."""
+
+    unknowns: list[Unknown]
+
+
 def quality(value: types.Quality) -> Quality:
     """As on the wire."""
     advice = [Advice(issue=issue, message=ADVICE[issue]) for issue in value.issues]
@@ -404,6 +420,22 @@ def undo(value: types.Undo) -> Undo:
 def merged(value: types.Undo, into: types.Person) -> Merged:
     """As on the wire."""
     return Merged.model_validate({**_undo_fields(value), "person": person(into)})
+
+
+def unknown_faces(values: Iterable[unknowns.Unknown]) -> UnknownFaces:
+    """As on the wire."""
+    return UnknownFaces(
+        unknowns=[
+            Unknown(
+                unknown_id=value.unknown_id,
+                first_seen_at=value.first_seen_at,
+                last_seen_at=value.last_seen_at,
+                quality=quality(value.photo.quality),
+                url=f"/api/v1/unknowns/{value.unknown_id}/picture",
+            )
+            for value in values
+        ]
+    )
 
 
 def bank_report(report: Report, seen: Iterable[sightings.Seen]) -> BankReport:

@@ -17,6 +17,8 @@ from visage.vision.image import Limits
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_FORGET_EVERY_S = 60.0
+
 log = logging.getLogger("visage")
 
 
@@ -38,6 +40,7 @@ class Service:
         self._vision = ThreadPoolExecutor(1, "visage-vision")
         self._storage = ThreadPoolExecutor(1, "visage-storage")
         self._loading: asyncio.Task[None] | None = None
+        self._forgetting: asyncio.Task[None] | None = None
 
     @property
     def uptime_s(self) -> float:
@@ -63,6 +66,7 @@ class Service:
     def start(self) -> None:
         """Begin loading; requests are answered meanwhile, with 503."""
         self._loading = asyncio.create_task(self._load())
+        self._forgetting = asyncio.create_task(self._forget())
 
     async def wait_ready(self) -> None:
         """Wait until everything is loaded.
@@ -95,6 +99,8 @@ class Service:
 
     async def close(self) -> None:
         """Finish what runs, then close the bank."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         if self._loading is not None:
             await self._loading
         await asyncio.to_thread(self._vision.shutdown)
@@ -102,6 +108,13 @@ class Service:
         if self._recognizer is not None:
             self._recognizer.close()
             self._recognizer = None
+
+    async def _forget(self) -> None:
+        """See to it that a stranger is forgotten in time, also when nobody is before the camera any more."""
+        while True:
+            await asyncio.sleep(_FORGET_EVERY_S)
+            if self._recognizer is not None:
+                self._recognizer.forget_strangers()
 
     async def _run(
         self, executor: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs

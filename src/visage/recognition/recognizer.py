@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -18,9 +20,11 @@ from visage.bank.store import CounterExample
 from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
-from visage.recognition.enrolment import dominant_face, poor_photos, usable
+from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
 from visage.recognition.report import Report, make_report
 from visage.recognition.sightings import Seen, Sightings
+from visage.recognition.tracker import Track, Tracker
+from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Caution,
     Detection,
@@ -29,6 +33,7 @@ from visage.types import (
     Face,
     Identification,
     IdentifiedFace,
+    Image,
     NewPhoto,
     Person,
     Photo,
@@ -37,6 +42,7 @@ from visage.types import (
     Undo,
     Verification,
 )
+from visage.vision.align import portrait
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import Pipeline
@@ -79,18 +85,37 @@ class Recognizer:
         self._duplicate_policy = duplicate_policy
         self._enrolling = threading.Lock()
         self._sightings = Sightings()
+        self.unknowns = Unknowns()
 
-    def identify(self, image: bytes) -> Identification:
+    def camera(self) -> Tracker:
+        """What follows the faces of one camera."""
+        return Tracker(self._pipeline)
+
+    def identify(self, image: bytes, camera: Tracker | None = None) -> Identification:
         """Say who is in an image.
+
+        Args:
+            image: encoded.
+            camera: the image is its next frame; None where the image stands alone.
 
         Raises: InvalidImage, ImageTooLarge.
         """
         start = perf_counter()
         pixels = decode(image, self._limits)
         timing = {"decode": (perf_counter() - start) * 1e3}
-        faces = self._pipeline.analyse(pixels, timing_ms=timing)
+        if camera is None:
+            tracks: Sequence[Track] = ()
+            faces = self._pipeline.analyse(pixels, timing_ms=timing)
+        else:
+            tracks = camera.update(pixels, timing)
+            faces = [track.face for track in tracks]
         searching = perf_counter()
         identified = self._name(faces)
+        if tracks:
+            identified = [
+                replace(face, track_id=track.track_id) for face, track in zip(identified, tracks, strict=True)
+            ]
+            self._note_unknowns(pixels, identified, tracks)
         identification_id = self._sightings.add(identified)
         now = perf_counter()
         timing |= {"search": (now - searching) * 1e3, "total": (now - start) * 1e3}
@@ -156,6 +181,27 @@ class Recognizer:
             BankError: the bank cannot be written.
         """
         results = [self._prepare(image) for image in images]
+        return self._enrol(name, relationship, metadata, results)
+
+    def enrol_unknown(
+        self, unknown_id: str, *, name: str, relationship: str | None, metadata: Mapping[str, Any]
+    ) -> Enrolment:
+        """Give a face that nobody knows a name: as `enrol`, with the best picture that the camera has of it.
+
+        Raises: UnknownNotFound, DuplicatePerson, BankError.
+        """
+        unknown = self.unknowns.get(unknown_id)
+        enrolment = self._enrol(name, relationship, metadata, [unknown.photo])
+        self.unknowns.forget(unknown.unknown_id)
+        return enrolment
+
+    def _enrol(
+        self,
+        name: str,
+        relationship: str | None,
+        metadata: Mapping[str, Any],
+        results: Sequence[NewPhoto | VisageError],
+    ) -> Enrolment:
         photos = _usable(results)
         template = _template(photos)
         with self._enrolling:
@@ -246,6 +292,11 @@ class Recognizer:
 
         return self.bank.reembed(embed, on_progress=on_progress)
 
+    def forget_strangers(self) -> None:
+        """Forget what the camera saw longer ago than it may be kept."""
+        self._sightings.forget_old()
+        self.unknowns.forget_old()
+
     def warm_up(self) -> None:
         """Make the first identification as fast as the next."""
         self._pipeline.warm_up()
@@ -268,6 +319,14 @@ class Recognizer:
             for face, verdict in zip(faces, verdicts, strict=True)
         ]
 
+    def _note_unknowns(self, image: Image, faces: Sequence[IdentifiedFace], tracks: Sequence[Track]) -> None:
+        for face, track in zip(faces, tracks, strict=True):
+            look = track.looks[-1]
+            if face.status is Status.KNOWN:
+                self.unknowns.forget(track.uid)
+            elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
+                self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
+
     def _dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
         pixels = decode(image, self._limits)
         return dominant_face(self._pipeline.analyse(pixels, enrolling=enrolling), *pixels.shape[1::-1])
@@ -278,7 +337,7 @@ class Recognizer:
         except VisageError as error:
             return error
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
-        return NewPhoto(face.embedding, encode_jpeg(face.portrait, _PICTURE_QUALITY), face.quality)
+        return _new_photo(face, face.portrait)
 
     def _verify(self, probe: Embedding, template: Embedding, photos: int) -> Verification:
         similarity = float(probe @ template)
@@ -333,6 +392,14 @@ class Recognizer:
             for index, photo in enumerate(photos, start=1)
             if float(photo.embedding @ template) < threshold
         ]
+
+
+def _new_photo(face: Face, picture: Image) -> NewPhoto:
+    return NewPhoto(face.embedding, encode_jpeg(picture, _PICTURE_QUALITY), face.quality)
+
+
+def _photo_of(image: Image, look: Face) -> NewPhoto:
+    return _new_photo(look, portrait(image, look.landmarks))
 
 
 def _likenesses(hits: Sequence[Hit]) -> list[Likeness]:

@@ -59,12 +59,13 @@ class Sightings:
                     self._seen[person_id] = (self._seen.get(person_id, (0,))[0] + 1, datetime.now(UTC))
             if kept:
                 self._sightings[key] = _Sighting(now, kept)
-            while self._sightings:
-                oldest = next(iter(self._sightings.values()))
-                if len(self._sightings) <= _MAX_SIGHTINGS and now - oldest.at_s <= _MAX_AGE_S:
-                    break
-                self._sightings.popitem(last=False)
+            self._forget_old()
         return key
+
+    def forget_old(self) -> None:
+        """Forget what was seen too long ago."""
+        with self._turn:
+            self._forget_old()
 
     def face_of(self, identification_id: str, person_id: str) -> Embedding:
         """The face of an identification that was named as a person, or else the one most like that person.
@@ -92,6 +93,14 @@ class Sightings:
             except PersonNotFound:
                 continue
         return sorted(found, key=lambda seen: seen.last_seen_at, reverse=True)
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        while self._sightings:
+            oldest = next(iter(self._sightings.values()))
+            if len(self._sightings) <= _MAX_SIGHTINGS and now - oldest.at_s <= _MAX_AGE_S:
+                return
+            self._sightings.popitem(last=False)
 
 
 def _candidates(face: IdentifiedFace) -> dict[str, tuple[bool, float]]:

@@ -1,4 +1,4 @@
-"""One image in, its faces out: detect → landmarks → align → embed."""
+"""One image in, its faces out: detect → landmarks → align → embed. Or only where they are now: landmarks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,44 @@ from numpy.typing import NDArray
 
 from visage.types import Box, Face, Image
 from visage.vision import weights
-from visage.vision.align import FACE_SIZE, DegenerateLandmarks, align, align_portrait, portrait
+from visage.vision.align import (
+    FACE_SIZE,
+    TEMPLATE,
+    DegenerateLandmarks,
+    align,
+    align_portrait,
+    portrait,
+    similarity_transform,
+)
 from visage.vision.detect import Detector
 from visage.vision.embed import Embedder
-from visage.vision.landmarks import Landmarker
-from visage.vision.quality import Measures, assess, measure
+from visage.vision.landmarks import Landmarker, Mesh
+from visage.vision.quality import assess, measure
 from visage.vision.runtime import Runtime
 
 _MIN_PRESENCE = 0.1
 """Detections in which the landmark network sees no face (0–1) are dropped."""
 
 
+_STILL_THERE = 0.5
+"""A face that is followed from one frame to the next is lost where the landmark network is less sure (0–1)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Located:
-    """A face that has been found and measured, on its way to the embedder."""
+class LocatedFace:
+    """Where a face is, before it is looked at closely.
+
+    Attributes:
+        box: around what the image shows of the face, forehead to chin.
+        landmarks: (5, 2) float32 pixels (x, y), as in `Face`.
+        mesh: (468, 3) float32 pixels (x, y, z), as in `landmarks.Mesh`.
+        score: of the detection, 0–1; of a face that was followed, how surely it is one.
+    """
 
     box: Box
     landmarks: NDArray[np.float32]
+    mesh: NDArray[np.float32]
     score: float
-    measures: Measures
-    aligned: NDArray[np.uint8]
 
 
 class Pipeline:
@@ -70,25 +88,72 @@ class Pipeline:
         Returns: the faces, best detection first; empty where there is none.
         """
         start = perf_counter()
-        located = self._locate(image)
+        located = self.find(image)
         middle = perf_counter()
-        faces: list[Face] = []
-        if located:
-            embedded = self._embedder.embed(np.stack([face.aligned for face in located]))
-            faces = [
-                Face(
-                    box=face.box,
-                    landmarks=face.landmarks,
-                    detection_score=face.score,
-                    quality=assess(face.measures, float(clarity)),
-                    embedding=vector,
-                    portrait=portrait(image, face.landmarks) if enrolling else None,
-                )
-                for face, vector, clarity in zip(located, embedded.vectors, embedded.clarity, strict=True)
-            ]
+        faces = self.describe(image, located, enrolling=enrolling)
         if timing_ms is not None:
             timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
         return faces
+
+    def find(self, image: Image) -> list[LocatedFace]:
+        """Find every face of an image, best detection first. (H, W, 3) uint8, RGB."""
+        found = self._detector.detect(image)
+        if not len(found):
+            return []
+        mesh = self._landmarker.locate(image, found.boxes, found.points[:, :2])
+        five = mesh.five()
+        located: list[LocatedFace] = []
+        for index in range(len(found)):
+            if mesh.presence[index] >= _MIN_PRESENCE and not _seen_already(five[index], located):
+                face = _located(image, mesh.points[index], five[index], float(found.scores[index]))
+                if face is not None:
+                    located.append(face)
+        return located
+
+    def follow(self, image: Image, meshes: Sequence[NDArray[np.float32]]) -> list[LocatedFace | None]:
+        """Find faces again where they were a moment ago: the landmarks alone, a fraction of the cost of `find`.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            meshes: n × (468, 3) float32 pixels, from the frame before.
+
+        Returns: n faces; None for each that is not there any more.
+        """
+        if not meshes:
+            return []
+        points = np.stack(meshes)
+        boxes = np.concatenate([points[:, :, :2].min(axis=1), points[:, :, :2].max(axis=1)], axis=1)
+        mesh = self._landmarker.locate(image, boxes, Mesh(points, np.empty(0, dtype=np.float32)).five()[:, :2])
+        five = mesh.five()
+        return [
+            _located(image, mesh.points[index], five[index], float(presence)) if presence >= _STILL_THERE else None
+            for index, presence in enumerate(mesh.presence)
+        ]
+
+    def describe(self, image: Image, located: Sequence[LocatedFace], *, enrolling: bool = False) -> list[Face]:
+        """Align, embed and judge faces that were located in this image, in one batch.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            located: in it.
+            enrolling: the faces may be stored, so their portraits are made too.
+        """
+        if not located:
+            return []
+        height, width = image.shape[:2]
+        aligned = np.stack([align(image, face.landmarks) for face in located])
+        embedded = self._embedder.embed(aligned)
+        return [
+            Face(
+                box=face.box,
+                landmarks=face.landmarks,
+                detection_score=face.score,
+                quality=assess(measure(views[0], face.mesh, width, height), float(clarity)),
+                embedding=vector,
+                portrait=portrait(image, face.landmarks) if enrolling else None,
+            )
+            for face, views, vector, clarity in zip(located, aligned, embedded.vectors, embedded.clarity, strict=True)
+        ]
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
@@ -102,32 +167,16 @@ class Pipeline:
         self._landmarker.locate(grey, box.astype(np.float32), eyes.astype(np.float32))
         self._embedder.embed(np.zeros((1, 2, FACE_SIZE, FACE_SIZE, 3), dtype=np.uint8))
 
-    def _locate(self, image: Image) -> list[_Located]:
-        found = self._detector.detect(image)
-        if not len(found):
-            return []
-        mesh = self._landmarker.locate(image, found.boxes, found.points[:, :2])
-        five = mesh.five()
-        height, width = image.shape[:2]
-        located: list[_Located] = []
-        for index in range(len(found)):
-            presence = float(mesh.presence[index])
-            if presence < _MIN_PRESENCE or _seen_already(five[index], located):
-                continue
-            try:
-                aligned = align(image, five[index])
-            except DegenerateLandmarks:
-                continue
-            located.append(
-                _Located(
-                    box=_around(mesh.points[index], width, height),
-                    landmarks=five[index],
-                    score=float(found.scores[index]),
-                    measures=measure(aligned[0], mesh.points[index], width, height),
-                    aligned=aligned,
-                )
-            )
-        return located
+
+def _located(image: Image, mesh: NDArray[np.float32], five: NDArray[np.float32], score: float) -> LocatedFace | None:
+    """A face; None where its landmarks are no face's or it lies outside the image."""
+    height, width = image.shape[:2]
+    box = _around(mesh, width, height)
+    try:
+        similarity_transform(five, TEMPLATE)
+    except DegenerateLandmarks:
+        return None
+    return LocatedFace(box, five, mesh, score) if box.area > 0 else None
 
 
 def _around(points: NDArray[np.float32], width: int, height: int) -> Box:
@@ -138,7 +187,7 @@ def _around(points: NDArray[np.float32], width: int, height: int) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _seen_already(landmarks: NDArray[np.float32], located: Sequence[_Located]) -> bool:
+def _seen_already(landmarks: NDArray[np.float32], located: Sequence[LocatedFace]) -> bool:
     """Did a better detection lead to the same face? Two tiles may see it so differently that their boxes do not
     overlap enough to be merged; its landmarks agree all the same."""
     return any(

@@ -1,0 +1,55 @@
+"""Faces before the camera that nobody knows, until they are named or forgotten."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from visage import errors
+from visage.api import schemas
+from visage.api.deps import MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
+from visage.api.openapi import refusals
+from visage.api.schemas import Envelope, Registration, UnknownFaces
+
+router = APIRouter(tags=["unknowns"])
+
+
+@router.get("/unknowns", operation_id="list_unknowns", responses=refusals())
+async def list_unknowns(recognizer: RecognizerDep) -> Envelope[UnknownFaces]:
+    """Faces of the running sessions that nobody knows, the latest first; in memory only, for ten minutes."""
+    return Envelope(data=schemas.unknown_faces(recognizer.unknowns.all()))
+
+
+@router.get(
+    "/unknowns/{unknown_id}/picture",
+    operation_id="get_unknown_picture",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+        **refusals(errors.UnknownNotFound),
+    },
+)
+async def get_unknown_picture(recognizer: RecognizerDep, unknown_id: str) -> Response:
+    """The best picture of such a face, a JPEG."""
+    picture = recognizer.unknowns.get(unknown_id).photo.picture
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
+
+
+@router.post(
+    "/unknowns/{unknown_id}/register",
+    operation_id="register_unknown",
+    responses=refusals(errors.UnknownNotFound, errors.DuplicatePerson, errors.BankError),
+)
+async def register_unknown(
+    *,
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    unknown_id: str,
+    name: NameField,
+    relationship: RelationshipField,
+    metadata: MetadataField,
+) -> Envelope[Registration]:
+    """Name such a face: as register, without an image."""
+    enrolment = await service.store(
+        recognizer.enrol_unknown, unknown_id, name=name, relationship=relationship, metadata=metadata
+    )
+    return Envelope(data=schemas.registration(enrolment))

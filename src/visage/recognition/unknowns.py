@@ -1,0 +1,101 @@
+"""Faces before the camera that nobody knows: in memory only, bounded in number and time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from visage.errors import UnknownNotFound
+from visage.types import NewPhoto
+
+_MAX_UNKNOWNS = 50
+_MAX_AGE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unknown:
+    """A face that nobody knows.
+
+    Attributes:
+        unknown_id: names it, for minutes.
+        first_seen_at, last_seen_at: by the camera.
+        photo: its best picture so far, as it would be registered.
+    """
+
+    unknown_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    photo: NewPhoto
+
+
+class Unknowns:
+    """One entry a track. Safe to use from several threads.
+
+    Args:
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._entries: OrderedDict[str, tuple[float, Unknown]] = OrderedDict()
+
+    def seen(self, unknown_id: str, score: int, make_photo: Callable[[], NewPhoto]) -> None:
+        """Nobody knows this face; its picture is made only where it is better than the one kept.
+
+        Args:
+            unknown_id: of the track.
+            score: quality of the picture that could be made, 0–100.
+            make_photo: makes it.
+        """
+        now = datetime.now(UTC)
+        with self._turn:
+            _, entry = self._entries.pop(unknown_id, (0, None))
+            if entry is None:
+                entry = Unknown(unknown_id, now, now, make_photo())
+            elif score > entry.photo.quality.score:
+                entry = replace(entry, last_seen_at=now, photo=make_photo())
+            else:
+                entry = replace(entry, last_seen_at=now)
+            self._entries[unknown_id] = (self._clock(), entry)
+            self._forget_old()
+
+    def forget(self, unknown_id: str) -> None:
+        """This face is known now, or not wanted; one that is not there is no error."""
+        with self._turn:
+            self._entries.pop(unknown_id, None)
+
+    def all(self) -> list[Unknown]:
+        """The latest seen first."""
+        with self._turn:
+            self._forget_old()
+            return [entry for _, entry in reversed(self._entries.values())]
+
+    def get(self, unknown_id: str) -> Unknown:
+        """One of them.
+
+        Raises:
+            UnknownNotFound: forgotten already.
+        """
+        with self._turn:
+            self._forget_old()
+            try:
+                return self._entries[unknown_id.lower()][1]
+            except KeyError:
+                raise UnknownNotFound from None
+
+    def forget_old(self) -> None:
+        """Forget who was last seen too long ago."""
+        with self._turn:
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        while self._entries:
+            at_s, _ = next(iter(self._entries.values()))
+            if len(self._entries) <= _MAX_UNKNOWNS and self._clock() - at_s <= _MAX_AGE_S:
+                return
+            self._entries.popitem(last=False)
