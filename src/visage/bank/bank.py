@@ -542,9 +542,15 @@ class MemoryBank:
         return self._photos.pop(person_id)
 
     def _to_store(self, person_id: str, photos: Sequence[NewPhoto], now: datetime) -> list[StoredPhoto]:
+        """Each a microsecond after the one before: photos that came together keep their order in the store too."""
         return [
-            StoredPhoto(Photo(str(uuid.uuid4()), person_id, new.quality, now), new.picture, self.model, new.embedding)
-            for new in photos
+            StoredPhoto(
+                Photo(str(uuid.uuid4()), person_id, new.quality, now + timedelta(microseconds=place)),
+                new.picture,
+                self.model,
+                new.embedding,
+            )
+            for place, new in enumerate(photos)
         ]
 
     def _remember(self, stored: Sequence[StoredPhoto]) -> None:

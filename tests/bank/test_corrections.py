@@ -1,0 +1,572 @@
+"""Corrections in the bank: what was rejected or merged survives, and can be taken back as if it had never been."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from alembic import command
+from alembic.config import Config
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.bank.test_bank import DIMENSION, MODEL, look, photo
+from visage.bank import bank as bank_module
+from visage.bank import sqlite
+from visage.bank.bank import MemoryBank
+from visage.bank.sqlite import FILE_NAME, open_store
+from visage.bank.store import person_to_json
+from visage.errors import BankError, CannotUndo, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
+from visage.types import NewPhoto, Person, Quality, Undo
+
+OPENER = Callable[..., MemoryBank]
+PROBES = np.stack([look(seed) for seed in (1, 2, 3, 4, 50)])
+
+
+@pytest.fixture
+def open_bank(tmp_path: Path) -> Iterator[OPENER]:
+    """Opens the bank of this test; what is left open is closed at the end."""
+    opened: list[MemoryBank] = []
+
+    def open_it(model: str = MODEL, dimension: int = DIMENSION) -> MemoryBank:
+        for bank in opened:
+            bank.close()
+        opened.append(MemoryBank(open_store(tmp_path), model=model, dimension=dimension))
+        return opened[-1]
+
+    yield open_it
+    for bank in opened:
+        bank.close()
+
+
+@pytest.fixture
+def bank(open_bank: OPENER) -> MemoryBank:
+    """An empty bank."""
+    return open_bank()
+
+
+def enrol(bank: MemoryBank, name: str, *seeds: int) -> str:
+    """Remember someone who looks like this; returns the id."""
+    photos = [photo(seed) for seed in seeds]
+    return bank.enrol(name=name, relationship=f"of {name}", metadata={"n": name}, photos=photos).person_id
+
+
+def merge(bank: MemoryBank, target: str, source: str, *, keep: bool = True) -> Undo:
+    """The source goes into the target."""
+    return bank.merge(target, source, kept=lambda _: keep)
+
+
+def facts(bank: MemoryBank) -> dict[str, Any]:
+    """Who there is, with which photos and rejected looks; when a person was last changed does not count."""
+    persons = [replace(p, updated_at=p.created_at) for p in bank.persons(limit=1000).persons]
+    return {
+        p.person_id: (
+            p,
+            {one.photo_id: (one, bank.picture(p.person_id, one.photo_id)) for one in bank.photos(p.person_id)},
+            {c.counter_id: (c.person_id, c.embedding.tobytes()) for c in bank.counter_examples(p.person_id)},
+        )
+        for p in persons
+    }
+
+
+def figures(bank: MemoryBank) -> dict[Any, float]:
+    """Templates, and what a search finds."""
+    found: dict[Any, float] = {}
+    for person in bank.persons(limit=1000).persons:
+        found |= {(person.person_id, i): float(x) for i, x in enumerate(bank.template(person.person_id))}
+    for probe, hits in enumerate(bank.search(PROBES, 1000)):
+        for hit in hits:
+            found[probe, hit.person.person_id, "similarity"] = hit.similarity
+            found[probe, hit.person.person_id, "rejected"] = -9 if hit.rejected is None else hit.rejected
+            found[probe, hit.person.person_id, "quality"] = hit.quality
+    return found
+
+
+def undos(bank: MemoryBank) -> dict[str, Undo]:
+    """All that can be taken back."""
+    every = [undo for person in bank.persons(limit=1000).persons for undo in bank.undos(person.person_id)]
+    return {undo.undo_id: undo for undo in every}
+
+
+class Figures(dict[Any, float]):
+    """Numbers that are equal though they were summed in another order."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return bool(dict(self) == pytest.approx(other, abs=1e-5))
+
+
+def state(bank: MemoryBank) -> tuple[Any, Any]:
+    """All that a correction may change, to compare."""
+    return facts(bank), Figures(figures(bank))
+
+
+def rows(folder: Path, table: str) -> list[Any]:
+    """The rows of a table in the file."""
+    with closing(sqlite3.connect(folder / FILE_NAME)) as file:
+        return file.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def let_pass(monkeypatch: pytest.MonkeyPatch, **period: float) -> None:
+    """Put the bank's clock forward."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(**period)
+
+    monkeypatch.setattr(bank_module, "datetime", Later)
+
+
+def test_a_rejection_survives_reopening(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    undo = bank.reject(ann.upper(), look(3))
+    again = open_bank()
+    (counter,) = again.counter_examples(ann)
+    assert (counter.person_id, counter.embedding.tobytes()) == (ann, look(3).tobytes())
+    rejected = {hit.person.person_id: hit.rejected for hit in again.search(look(3)[None], 5)[0]}
+    assert rejected == {ann: pytest.approx(1, abs=1e-6), bob: None}
+    assert (again.undos(ann), again.undos(bob)) == ((undo,), ())
+    assert again.check() == []
+
+
+def test_a_merge_survives_reopening(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1, 2), enrol(bank, "Bob", 3)
+    undo = merge(bank, ann, bob)
+    merged = bank.person(ann)
+    again = open_bank()
+    assert [again.person(ann)] == list(again.persons().persons) == [merged]
+    assert (merged.name, merged.relationship, merged.metadata) == ("Ann", "of Ann", {"n": "Ann"})
+    assert (merged.embedding_count, merged.updated_at > merged.created_at) == (3, True)
+    pictures = {again.picture(ann, one.photo_id) for one in again.photos(ann)}
+    assert pictures == {photo(seed).picture for seed in (1, 2, 3)}
+    assert {one.person_id for one in again.photos(ann)} == {ann}
+    mean = look(1) + look(2) + look(3)
+    assert np.allclose(again.template(ann), mean / np.linalg.norm(mean), atol=1e-6)
+    assert (again.undos(ann), again.check()) == ((undo,), [])
+    with pytest.raises(PersonNotFound):
+        again.person(bob)
+
+
+def test_what_was_rejected_as_either_is_rejected_as_the_two_together_where_it_still_holds(bank: MemoryBank) -> None:
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    bank.reject(ann, look(3))
+    bank.reject(bob, look(4))
+    bank.merge(ann, bob, kept=lambda counter: counter.person_id == bob)
+    (counter,) = bank.counter_examples(ann)
+    assert (counter.person_id, counter.embedding.tobytes()) == (ann, look(4).tobytes())
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("kind", ["not-me", "merge"])
+def test_what_is_undone_is_as_it_was(open_bank: OPENER, kind: str, keep: bool, reopened: bool) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1, 2), enrol(bank, "Bob", 3, 50)
+    bank.reject(ann, look(4))
+    bank.reject(bob, look(1))
+    before = state(bank)
+    undo = bank.reject(ann, look(3)) if kind == "not-me" else merge(bank, ann, bob, keep=keep)
+    assert state(bank) != before
+    bank = open_bank() if reopened else bank
+    assert bank.undo(undo.undo_id.upper()) == undo
+    assert (state(bank), bank.check()) == (before, [])
+    assert undo.undo_id not in undos(bank)
+    assert state(open_bank()) == before
+    with pytest.raises(UndoNotFound):
+        open_bank().undo(undo.undo_id)
+
+
+def test_nothing_is_undone_twice(bank: MemoryBank) -> None:
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    for undo in (bank.reject(ann, look(3)), merge(bank, ann, bob)):
+        bank.undo(undo.undo_id)
+        after = state(bank)
+        with pytest.raises(UndoNotFound):
+            bank.undo(undo.undo_id)
+        assert state(bank) == after
+    with pytest.raises(UndoNotFound):
+        bank.undo("nothing")
+
+
+def test_a_correction_can_be_undone_for_thirty_days(open_bank: OPENER, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    undo = bank.reject(ann, look(3))
+    let_pass(monkeypatch, days=30, minutes=-5)
+    assert open_bank().undos(ann) == (undo,)
+    open_bank().undo(undo.undo_id)
+
+
+def test_an_older_correction_stays_and_its_undo_goes(
+    open_bank: OPENER, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    old = [bank.reject(ann, look(3)), merge(bank, ann, bob)]
+    let_pass(monkeypatch, days=30, seconds=5)
+    before = state(bank)
+    for undo in old:
+        with pytest.raises(UndoNotFound):
+            bank.undo(undo.undo_id)
+    assert bank.undos(ann) == ()
+    assert state(open_bank()) == before
+    assert rows(tmp_path, "undos") == []
+    assert b"of Bob" not in (tmp_path / FILE_NAME).read_bytes()
+    assert len(rows(tmp_path, "counter_examples")) == 1
+
+
+def test_forgetting_a_person_forgets_the_corrections(open_bank: OPENER, tmp_path: Path) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 50)
+    bank.reject(ann, look(3))
+    bank.reject(bob, look(4))
+    gone = merge(bank, ann, bob)
+    stays = bank.reject(cid, look(1))
+    bank.forget(ann)
+    assert [row[1] for row in rows(tmp_path, "counter_examples") + rows(tmp_path, "undos")] == [cid, cid]
+    files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert not any(trace in files for trace in (b"of Bob", look(3).tobytes(), look(4).tobytes()))
+    with pytest.raises(UndoNotFound):
+        bank.undo(gone.undo_id)
+    assert undos(bank) == {stays.undo_id: stays}
+    assert undos(open_bank()) == {stays.undo_id: stays}
+
+
+def test_a_merge_that_makes_no_sense_changes_nothing(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    before = state(bank)
+    for target, source, error in (
+        (ann, ann, InvalidValue),
+        (ann, ann.upper(), InvalidValue),
+        (ann, "nobody", PersonNotFound),
+        ("nobody", ann, PersonNotFound),
+    ):
+        with pytest.raises(error):
+            merge(bank, target, source)
+    with pytest.raises(PersonNotFound):
+        bank.reject("nobody", look(2))
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+@pytest.mark.parametrize("what", ["reject", "merge", "undo not-me", "undo merge"])
+def test_a_correction_that_cannot_be_written_changes_nothing(open_bank: OPENER, tmp_path: Path, what: str) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
+    rejection, merger = bank.reject(ann, look(4)), merge(bank, ann, cid)
+    before, kept = state(bank), undos(bank)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+        for change in ("INSERT", "DELETE"):
+            file.execute(f"CREATE TRIGGER no_{change} BEFORE {change} ON undos BEGIN SELECT RAISE(ABORT, 'no'); END")
+    corrections: dict[str, Callable[[], object]] = {
+        "reject": lambda: bank.reject(ann, look(3)),
+        "merge": lambda: merge(bank, ann, bob, keep=False),
+        "undo not-me": lambda: bank.undo(rejection.undo_id),
+        "undo merge": lambda: bank.undo(merger.undo_id),
+    }
+    with pytest.raises(BankError):
+        corrections[what]()
+    assert (state(bank), undos(bank), bank.check()) == (before, kept, [])
+    assert state(open_bank()) == before
+
+
+@pytest.mark.parametrize("gone", ["source", "target"])
+def test_a_merge_whose_photos_are_gone_cannot_be_undone(open_bank: OPENER, gone: str) -> None:
+    bank = open_bank()
+    people = {"target": enrol(bank, "Ann", 1, 2), "source": enrol(bank, "Bob", 3, 4)}
+    photos = bank.photos(people[gone])
+    undo = merge(bank, people["target"], people["source"])
+    for one in photos:
+        bank.forget_photo(people["target"], one.photo_id)
+    before = state(bank)
+    for opened in (bank, open_bank()):
+        with pytest.raises(CannotUndo):
+            opened.undo(undo.undo_id)
+        assert (state(opened), opened.check()) == (before, [])
+
+
+def test_a_merge_that_lost_some_photos_is_undone_with_the_others(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1, 2), enrol(bank, "Bob", 3, 4)
+    first, second = bank.photos(bob)
+    undo = merge(bank, ann, bob)
+    bank.forget_photo(ann, first.photo_id)
+    bank.add_photos(ann, [photo(50)])
+    bank.undo(undo.undo_id)
+    assert bank.photos(bob) == (second,)
+    assert bank.person(ann).embedding_count == 3
+    after = state(bank)
+    assert state(open_bank()) == after
+
+
+ORDERS = [
+    pytest.param(
+        (1, 0),
+        id="last first",
+        marks=pytest.mark.xfail(
+            strict=True,
+            reason="bank.py _split leaves the source's own undos with the target: the second undo finds no photos",
+        ),
+    ),
+    pytest.param((0, 1), id="first first"),
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_chain_of_merges_is_undone_in_any_order(open_bank: OPENER, order: tuple[int, int]) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1, 2), enrol(bank, "Bob", 3), enrol(bank, "Cid", 4)
+    before = state(bank)
+    merges = [merge(bank, ann, bob), merge(bank, cid, ann)]
+    assert bank.person(cid).embedding_count == 4
+    for index in order:
+        bank.undo(merges[index].undo_id)
+        assert bank.check() == []
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="bank.py _split gives rejected looks back to the target of the merge, who is merged away: BankError",
+)
+def test_a_chain_of_merges_with_a_rejected_look_is_undone_first_first(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
+    bank.reject(ann, look(4))
+    before = state(bank)
+    merges = [merge(bank, ann, bob), merge(bank, cid, ann)]
+    for undo in merges:
+        bank.undo(undo.undo_id)
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param((1, 0), id="last first"),
+        pytest.param(
+            (0, 1),
+            id="first first",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="bank.py _split: the later undo takes the rejected look of the first source for the target's",
+            ),
+        ),
+    ],
+)
+def test_two_merges_into_one_person_are_undone_in_any_order(open_bank: OPENER, order: tuple[int, int]) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
+    bank.reject(bob, look(4))
+    before = state(bank)
+    merges = [merge(bank, ann, bob), merge(bank, ann, cid)]
+    for index in order:
+        bank.undo(merges[index].undo_id)
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="bank.py _split leaves the undo of the source's rejection with the target: memory goes on rejecting",
+)
+def test_a_rejection_is_undone_after_a_merge_was_undone(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    before = state(bank)
+    rejection = bank.reject(bob, look(3))
+    bank.undo(merge(bank, ann, bob).undo_id)
+    bank.undo(rejection.undo_id)
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+@pytest.mark.xfail(strict=True, reason="bank.py _split leaves the undos of the source with the target")
+def test_after_a_merge_was_undone_everyone_has_their_own_undos(bank: MemoryBank) -> None:
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    bank.reject(ann, look(3))
+    bank.reject(bob, look(4))
+    before = undos(bank)
+    bank.undo(merge(bank, ann, bob).undo_id)
+    assert undos(bank) == before
+
+
+@pytest.mark.xfail(
+    strict=True, reason="bank.py _split restores every look that was rejected at the merge, also those undone since"
+)
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_rejection_that_was_undone_stays_undone_when_a_merge_is(open_bank: OPENER, keep: bool) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    before = state(bank)
+    rejection = bank.reject(ann, look(3))
+    merger = merge(bank, ann, bob, keep=keep)
+    bank.undo(rejection.undo_id)
+    bank.undo(merger.undo_id)
+    assert state(bank) == before
+
+
+def test_photos_stay_in_the_order_of_registering(open_bank: OPENER) -> None:
+    ann = enrol(open_bank(), "Ann", *range(9))
+    again = open_bank()
+    pictures = [again.picture(ann, one.photo_id) for one in again.photos(ann)]
+    assert pictures == [photo(seed).picture for seed in range(9)]
+
+
+def test_a_bank_of_the_first_version_opens_and_can_be_corrected(open_bank: OPENER, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).touch()
+    engine = sqlite._connect(tmp_path / FILE_NAME, fresh=True)
+    config = Config()
+    config.set_main_option("script_location", str(sqlite._MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    now = datetime(2025, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    people = [Person(f"person-{seed}", f"P{seed}", "aunt", {"k": seed}, now, now, 1) for seed in (1, 2)]
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
+        for seed, person in enumerate(people, start=1):
+            row = person_to_json(person)
+            file.execute(f"INSERT INTO persons ({', '.join(row)}) VALUES (?,?,?,?,?,?)", [*row.values()])
+            fields = (
+                f"photo-{seed}",
+                person.person_id,
+                '{"score": 70, "issues": ["BLURRED"]}',
+                b"jpeg",
+                row["created_at"],
+            )
+            file.execute(
+                "INSERT INTO photos (photo_id, person_id, quality, picture, created_at) VALUES (?,?,?,?,?)", fields
+            )
+            file.execute("INSERT INTO embeddings VALUES (?,?,?)", (f"photo-{seed}", MODEL, look(seed).tobytes()))
+        tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert "undos" not in tables
+    bank = open_bank()
+    assert [bank.person(person.person_id) for person in people] == people
+    assert bank.search(look(2)[None], 1)[0][0].person == people[1]
+    before = state(bank)
+    rejection, merger = bank.reject("person-1", look(3)), merge(bank, "person-1", "person-2")
+    again = open_bank()
+    assert (again.person_count, len(again.counter_examples("person-1")), again.check()) == (1, 1, [])
+    again.undo(merger.undo_id)
+    again.undo(rejection.undo_id)
+    assert state(open_bank()) == before
+
+
+@pytest.mark.parametrize("scores,weights", [((100, 50), (2, 1)), ((80, 0), (16, 1)), ((0, 0), (1, 1))])
+def test_a_better_photo_counts_more_in_the_template(
+    open_bank: OPENER, scores: tuple[int, int], weights: tuple[int, int]
+) -> None:
+    photos = [NewPhoto(look(seed), b"", Quality(score)) for seed, score in enumerate(scores, start=1)]
+    ann = open_bank().enrol(name="Ann", relationship=None, metadata={}, photos=photos).person_id
+    bank = open_bank()
+    expected = weights[0] * look(1) + weights[1] * look(2)
+    assert np.allclose(bank.template(ann), expected / np.linalg.norm(expected), atol=1e-6)
+    (hit,) = bank.search(look(1)[None], 1)[0]
+    assert hit.quality == max(scores)
+    assert hit.similarity == pytest.approx(float(look(1) @ bank.template(ann)), abs=1e-6)
+    worst, best = sorted(bank.looks().weights)
+    assert best / worst == pytest.approx(weights[0] / weights[1])
+
+
+def test_looks_that_another_model_rejected_are_not_compared(open_bank: OPENER) -> None:
+    old = open_bank("old-model", 8)
+    enrolled = old.enrol(name="Ann", relationship=None, metadata={}, photos=[NewPhoto(look(1)[:8], b"", Quality(80))])
+    undo = old.reject(enrolled.person_id, look(3)[:8])
+    bank = open_bank()
+    bank.reembed(lambda pictures: np.stack([look(1)] * len(pictures)), on_progress=lambda *_: None)
+    assert bank.search(look(3)[None], 1)[0][0].rejected is None
+    assert bank.counter_examples(enrolled.person_id) == ()
+    assert bank.undos(enrolled.person_id) == (undo,)
+    assert len(open_bank("old-model", 8).counter_examples(enrolled.person_id)) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="bank.py _load checks the embeddings of photos only; searching then raises")
+@pytest.mark.parametrize("vector", [bytes(8), bytes([0, 0, 192, 127]) * DIMENSION], ids=["short", "NaN"])
+def test_a_bank_with_a_broken_rejected_look_is_refused(open_bank: OPENER, tmp_path: Path, vector: bytes) -> None:
+    bank = open_bank()
+    bank.reject(enrol(bank, "Ann", 1), look(3))
+    bank.close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
+        file.execute("UPDATE counter_examples SET vector = ?", (vector,))
+    with pytest.raises(BankError, match="damaged"):
+        open_bank()
+
+
+NUMBERS = st.integers(0, 7)
+
+
+def change(bank: MemoryBank, what: str, a: int, b: int) -> None:
+    """Change something or other; what the bank may refuse, it may."""
+    people = sorted(bank.persons(limit=1000).persons, key=lambda person: person.created_at)
+    if what == "enrol" or not people:
+        enrol(bank, "New", *range(a, a + 1 + b % 3))
+        return
+    one, other = people[a % len(people)].person_id, people[b % len(people)].person_id
+    try:
+        if what == "add":
+            bank.add_photos(one, [photo(b)])
+        elif what == "reject":
+            bank.reject(one, look(b))
+        elif what == "forget":
+            bank.forget(one)
+        elif what == "forget photo":
+            bank.forget_photo(one, bank.photos(one)[b % len(bank.photos(one))].photo_id)
+        elif what == "merge" and one != other:
+            merge(bank, one, other, keep=b % 2 == 0)
+        elif what == "undo" and (made := sorted(undos(bank).values(), key=lambda undo: undo.created_at)):
+            bank.undo(made[a % len(made)].undo_id)
+    except (LastPhoto, CannotUndo):
+        pass
+
+
+def compare_with_the_file(changes: list[tuple[str, int, int]]) -> None:
+    """After these changes to three persons, does the bank in memory know what its file does?"""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def opened() -> MemoryBank:
+            return MemoryBank(open_store(Path(folder)), model=MODEL, dimension=DIMENSION)
+
+        with closing(opened()) as bank:
+            for what, a, b in [("enrol", 0, 0), ("enrol", 1, 1), ("enrol", 3, 2), *changes]:
+                change(bank, what, a, b)
+            held = (state(bank), undos(bank), bank.persons(limit=1000))
+            assert bank.check() == []
+        with closing(opened()) as bank:
+            assert (state(bank), undos(bank), bank.persons(limit=1000)) == held
+
+
+def some(*changes: str) -> st.SearchStrategy[list[tuple[str, int, int]]]:
+    """Sequences of these changes."""
+    return st.lists(st.tuples(st.sampled_from(changes), NUMBERS, NUMBERS), min_size=12, max_size=25)
+
+
+PROPERTY = settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])
+
+
+@PROPERTY
+@given(some("enrol", "add", "reject", "undo", "forget", "forget photo"))
+def test_memory_and_file_agree_whatever_is_rejected_and_undone(changes: list[tuple[str, int, int]]) -> None:
+    compare_with_the_file(changes)
+
+
+@pytest.mark.xfail(strict=True, reason="bank.py _split, as in the tests above")
+@PROPERTY
+@given(some("enrol", *["reject", "merge"] * 2, *["undo"] * 3, "forget photo"))
+def test_memory_and_file_agree_whatever_is_merged_and_undone(changes: list[tuple[str, int, int]]) -> None:
+    compare_with_the_file(changes)
