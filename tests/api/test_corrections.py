@@ -117,7 +117,6 @@ def test_a_not_me_without_identification_or_image_is_refused(
     assert undos(client, person_id) == []
 
 
-@pytest.mark.xfail(strict=True, reason="corrections.py compares the content type with case; media types have none")
 def test_the_content_type_of_an_image_is_read_in_any_case(client: httpx.Client, photos: Photos) -> None:
     path = f"/persons/{registered(client, photos['obama'], 'Obama')}/not-me"
     sound = client.build_request("POST", path, files={"image": photos["biden"].read_bytes()})
@@ -196,18 +195,7 @@ def test_a_merge_that_makes_no_sense_is_refused(client: httpx.Client, photos: Ph
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-@pytest.mark.parametrize(
-    "what",
-    [
-        "merge",
-        pytest.param(
-            "not-me",
-            marks=pytest.mark.xfail(
-                strict=True, reason="corrections.py identification_or_image reads whatever is no form as JSON"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("what", ["merge", "not-me"])
 def test_json_is_only_read_where_it_is_said_to_be_json(
     client: httpx.Client, photos: Photos, what: str, content_type: str
 ) -> None:

@@ -313,14 +313,7 @@ def test_a_merge_that_lost_some_photos_is_undone_with_the_others(open_bank: OPEN
 
 
 ORDERS = [
-    pytest.param(
-        (1, 0),
-        id="last first",
-        marks=pytest.mark.xfail(
-            strict=True,
-            reason="bank.py _split leaves the source's own undos with the target: the second undo finds no photos",
-        ),
-    ),
+    pytest.param((1, 0), id="last first"),
     pytest.param((0, 1), id="first first"),
 ]
 
@@ -339,10 +332,6 @@ def test_a_chain_of_merges_is_undone_in_any_order(open_bank: OPENER, order: tupl
     assert state(open_bank()) == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="bank.py _split gives rejected looks back to the target of the merge, who is merged away: BankError",
-)
 def test_a_chain_of_merges_with_a_rejected_look_is_undone_first_first(open_bank: OPENER) -> None:
     bank = open_bank()
     ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
@@ -359,14 +348,7 @@ def test_a_chain_of_merges_with_a_rejected_look_is_undone_first_first(open_bank:
     "order",
     [
         pytest.param((1, 0), id="last first"),
-        pytest.param(
-            (0, 1),
-            id="first first",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="bank.py _split: the later undo takes the rejected look of the first source for the target's",
-            ),
-        ),
+        pytest.param((0, 1), id="first first"),
     ],
 )
 def test_two_merges_into_one_person_are_undone_in_any_order(open_bank: OPENER, order: tuple[int, int]) -> None:
@@ -381,10 +363,6 @@ def test_two_merges_into_one_person_are_undone_in_any_order(open_bank: OPENER, o
     assert state(open_bank()) == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="bank.py _split leaves the undo of the source's rejection with the target: memory goes on rejecting",
-)
 def test_a_rejection_is_undone_after_a_merge_was_undone(open_bank: OPENER) -> None:
     bank = open_bank()
     ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
@@ -396,7 +374,6 @@ def test_a_rejection_is_undone_after_a_merge_was_undone(open_bank: OPENER) -> No
     assert state(open_bank()) == before
 
 
-@pytest.mark.xfail(strict=True, reason="bank.py _split leaves the undos of the source with the target")
 def test_after_a_merge_was_undone_everyone_has_their_own_undos(bank: MemoryBank) -> None:
     ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
     bank.reject(ann, look(3))
@@ -406,9 +383,6 @@ def test_after_a_merge_was_undone_everyone_has_their_own_undos(bank: MemoryBank)
     assert undos(bank) == before
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bank.py _split restores every look that was rejected at the merge, also those undone since"
-)
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_rejection_that_was_undone_stays_undone_when_a_merge_is(open_bank: OPENER, keep: bool) -> None:
     bank = open_bank()
@@ -496,7 +470,6 @@ def test_looks_that_another_model_rejected_are_not_compared(open_bank: OPENER) -
     assert len(open_bank("old-model", 8).counter_examples(enrolled.person_id)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="bank.py _load checks the embeddings of photos only; searching then raises")
 @pytest.mark.parametrize("vector", [bytes(8), bytes([0, 0, 192, 127]) * DIMENSION], ids=["short", "NaN"])
 def test_a_bank_with_a_broken_rejected_look_is_refused(open_bank: OPENER, tmp_path: Path, vector: bytes) -> None:
     bank = open_bank()
@@ -565,7 +538,6 @@ def test_memory_and_file_agree_whatever_is_rejected_and_undone(changes: list[tup
     compare_with_the_file(changes)
 
 
-@pytest.mark.xfail(strict=True, reason="bank.py _split, as in the tests above")
 @PROPERTY
 @given(some("enrol", *["reject", "merge"] * 2, *["undo"] * 3, "forget photo"))
 def test_memory_and_file_agree_whatever_is_merged_and_undone(changes: list[tuple[str, int, int]]) -> None:

@@ -136,13 +136,6 @@ def test_a_look_that_was_rejected_in_bad_light_is_not_named_in_good_light(
     assert {name(recognizer, look) for look in looks(photos["biden"])} == {None}
 
 
-EVEN_ODDS = pytest.mark.xfail(
-    strict=True,
-    reason="decision.py _stands_out forgets the rejected look: named at even odds since MIN_CONFIDENCE is below 0.5",
-)
-
-
-@EVEN_ODDS
 def test_the_very_photo_that_was_registered_is_not_named_once_it_is_rejected(
     recognizer: Recognizer, photos: Photos
 ) -> None:
@@ -157,7 +150,6 @@ def test_the_very_photo_that_was_registered_is_not_named_once_it_is_rejected(
     assert said == [None] * 9
 
 
-@EVEN_ODDS
 @pytest.mark.parametrize("similarity,rejected", [(1.0, 0.9999999), (0.9, 0.899), (0.8, 0.78)])
 def test_a_face_that_is_as_like_a_rejected_one_is_not_named(
     recognizer: Recognizer, photos: Photos, similarity: float, rejected: float
@@ -167,7 +159,6 @@ def test_a_face_that_is_as_like_a_rejected_one_is_not_named(
     assert verdict.status is not Status.KNOWN
 
 
-@EVEN_ODDS
 def test_a_photo_of_a_rejected_look_does_not_bring_the_name_back(recognizer: Recognizer, photos: Photos) -> None:
     person_id = enrol(recognizer, "Obama", photos["biden"]).person.person_id
     reject(recognizer, person_id, darker(photos["biden"], 0.5), "by identification")
@@ -288,13 +279,7 @@ def test_rejecting_a_strangers_face_takes_nothing_from_the_person(recognizer: Re
     "wrong",
     [
         ["A"],
-        pytest.param(
-            ["A", "B", "C"],
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="recognizer.py _name asks for three, decision.py drops the rejected: the right one is fourth",
-            ),
-        ),
+        ["A", "B", "C"],
     ],
 )
 def test_who_was_rejected_is_in_nobody_elses_way(recognizer: Recognizer, photos: Photos, wrong: list[str]) -> None:
@@ -331,9 +316,6 @@ def test_rejected_as_the_one_and_like_the_other_is_no_longer_rejected_after_a_me
     assert len(recognizer.bank.counter_examples(barry)) == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="recognizer.py merge compares the vectors of another model with this one's: ValueError, a 500"
-)
 def test_persons_with_looks_that_another_model_rejected_can_be_merged(
     pipeline: Pipeline, photos: Photos, tmp_path: Path
 ) -> None:
@@ -378,14 +360,7 @@ def test_two_poor_pictures_of_one_man_are_not_enough(recognizer: Recognizer, pho
     [
         ("obama3", 5),
         ("obama2", 8),
-        pytest.param(
-            "obama",
-            8,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="decision.py seen_well: since MIN_BETTER_QUALITY one of two blurred pictures at 55 is enough",
-            ),
-        ),
+        ("obama", 8),
     ],
 )
 def test_a_blurred_photo_of_one_man_gives_no_name_to_another(

@@ -113,9 +113,6 @@ def test_the_report_finds_what_comparing_everyone_finds(seed: int) -> None:
     assert report.persons == 60
 
 
-@pytest.mark.xfail(
-    strict=True, reason="report.py _look_alikes compares with the threshold of the person registered later only"
-)
 def test_look_alikes_do_not_depend_on_who_was_registered_first() -> None:
     looks = np.array([[1, 0], [0.65, np.sqrt(1 - 0.65**2)]], dtype=np.float32)
     reports = [
@@ -205,7 +202,6 @@ def test_an_empty_bank_has_nothing_to_look_at(recognizer: Recognizer) -> None:
     assert recognizer.report() == Report(0, (), (), ())
 
 
-@pytest.mark.xfail(strict=True, reason="bank.py looks leaves out who has no embedding, and report.py counts the rest")
 def test_persons_of_another_model_are_counted(tmp_path: Path) -> None:
     bank = MemoryBank(open_store(tmp_path), model="old", dimension=2)
     photo = NewPhoto(np.array([1, 0], dtype=np.float32), b"", Quality(80))

@@ -12,7 +12,7 @@ import binascii
 import threading
 import unicodedata
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -71,6 +71,7 @@ class Looks:
         owners: (m,) int64, the row of the person of each photo.
         embeddings: (m, D) float32, unit length.
         weights: (m,) float32, how much each counts in its person's template.
+        unseen: persons without any embedding: all their photos are another model's.
     """
 
     persons: tuple[Person, ...]
@@ -79,6 +80,7 @@ class Looks:
     owners: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     weights: NDArray[np.float32]
+    unseen: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,9 @@ class MemoryBank:
         self._embeddings: dict[str, Embedding] = {}
         self._counters: dict[str, dict[str, CounterExample]] = {}
         self._undos: dict[str, Undo] = {}
+        # What a search asks of a person, made anew by `_refresh`: quality of the best photo, rejected looks (k, D).
+        self._best_quality: dict[str, int] = {}
+        self._rejected: dict[str, NDArray[np.float32]] = {}
         self._index = Index(dimension)
         try:
             self._load()
@@ -140,11 +145,12 @@ class MemoryBank:
 
         Args:
             probes: (n, D) float32, unit length.
-            limit: at most so many persons for each.
+            limit: at most so many persons for each, and beside them any of whom a look was rejected.
 
         Returns: n lists, best first.
         """
         with self._turn:
+            limit += len(self._rejected)  # who was rejected must not push out the one whom the face belongs to
             return [
                 [self._hit(probe, person_id, similarity) for person_id, similarity in row]
                 for probe, row in zip(probes, self._index.search(probes, limit), strict=True)
@@ -217,6 +223,7 @@ class MemoryBank:
                 owners=np.array([row for row, _ in photos], dtype=np.int64),
                 embeddings=np.stack([self._embeddings[p.photo_id] for _, p in photos]) if photos else empty,
                 weights=np.array([template_weight(photo.quality.score) for _, photo in photos], dtype=np.float32),
+                unseen=tuple(person for person in self._persons.values() if not person.embedding_count),
             )
 
     def named(self, name: str) -> tuple[Person, ...]:
@@ -362,13 +369,13 @@ class MemoryBank:
             self._store.reject(counter, undo)
             self._counters.setdefault(person_id, {})[counter.counter_id] = counter
             self._undos[undo.undo_id] = undo
+            self._refresh(self._persons[person_id])
         return undo
 
     def counter_examples(self, person_id: str) -> tuple[CounterExample, ...]:
-        """The looks that were rejected as this person, by this model."""
+        """The looks that were rejected as this person, by this model, and still hold."""
         with self._turn:
-            counters = self._counters.get(self.person(person_id).person_id, {}).values()
-            return tuple(counter for counter in counters if counter.model == self.model)
+            return self._valid_counters(self.person(person_id).person_id)
 
     def merge(self, target_id: str, source_id: str, *, kept: Callable[[CounterExample], bool]) -> Undo:
         """Make two persons one: all that belongs to the source goes to the target, and the source is gone.
@@ -376,7 +383,8 @@ class MemoryBank:
         Args:
             target_id: who stays, with name, relationship and metadata.
             source_id: who goes.
-            kept: does this rejected look, of either, still hold for the two together?
+            kept: does this rejected look, of either and by this model, still hold for the two together? Those that
+                do not are set aside until the merge is undone.
 
         Raises:
             PersonNotFound: no such person.
@@ -388,30 +396,19 @@ class MemoryBank:
             target, source = replace(self.person(target_id), updated_at=now), self.person(source_id)
             if target.person_id == source.person_id:
                 raise InvalidValue.of("from", "must be another person")
-            ids = (target.person_id, source.person_id)
-            counters = [counter for person_id in ids for counter in self._counters.get(person_id, {}).values()]
-            removed = [counter.counter_id for counter in counters if not kept(counter)]
+            counters = [counter for person in (target, source) for counter in self._valid_counters(person.person_id)]
             content = {
                 "person": person_to_json(source),
                 "photos": list(self._photos[source.person_id]),
-                "counter_examples": [counter.to_json() for counter in counters],
+                "counter_examples": list(self._counters.get(source.person_id, {})),
+                "undos": [undo.undo_id for undo in self._undos.values() if undo.person_id == source.person_id],
+                "set_aside": [counter.counter_id for counter in counters if not kept(counter)],
             }
             undo = Undo(str(uuid.uuid4()), target.person_id, "merge", content, now)
-            self._store.merge(target, source, removed, undo)
-            moved = self._drop(source.person_id)
-            self._photos[target.person_id] = _oldest_first(
-                self._photos[target.person_id]
-                | {key: replace(photo, person_id=target.person_id) for key, photo in moved.items()}
-            )
-            self._counters[target.person_id] = {
-                counter.counter_id: replace(counter, person_id=target.person_id)
-                for counter in counters
-                if counter.counter_id not in removed
-            }
-            self._undos = {
-                key: replace(old, person_id=target.person_id) if old.person_id == source.person_id else old
-                for key, old in self._undos.items()
-            } | {undo.undo_id: undo}
+            self._store.merge(target, source, undo)
+            self._move(source, target, self._photos[source.person_id], content["counter_examples"], content["undos"])
+            self._undos[undo.undo_id] = undo
+            self._drop(source.person_id)
             self._refresh(target)
         return undo
 
@@ -435,11 +432,15 @@ class MemoryBank:
                 raise UndoNotFound
             if undo.kind == "merge":
                 self._split(undo)
+                changed = [undo.person_id, undo.content["person"]["person_id"]]
             else:
+                changed = [undo.person_id]
                 counter_id = undo.content["counter_id"]
                 self._store.unreject(counter_id, undo.undo_id)
                 self._counters.get(undo.person_id, {}).pop(counter_id, None)
             del self._undos[undo.undo_id]
+            for person_id in changed:
+                self._refresh(self._persons[person_id])
         return undo
 
     def reembed(
@@ -494,51 +495,101 @@ class MemoryBank:
             self._photos[person.person_id] = {}
         for photo, vector in self._store.photos(self.model):
             self._photos[photo.person_id][photo.photo_id] = photo
-            if vector is None:
-                continue
-            if vector.shape != (self._dimension,) or not np.isfinite(vector).all():
-                raise BankError(f"The bank is damaged: a photo of person {photo.person_id} has a broken embedding")
-            self._embeddings[photo.photo_id] = vector
+            if vector is not None:
+                self._embeddings[photo.photo_id] = self._sound(vector, photo.person_id)
         for counter in self._store.counter_examples():
+            if counter.model == self.model:
+                self._sound(counter.embedding, counter.person_id)
             self._counters.setdefault(counter.person_id, {})[counter.counter_id] = counter
-        self._store.delete_undos(datetime.now(UTC) - UNDO_PERIOD)
         self._undos = {undo.undo_id: undo for undo in self._store.undos()}
+        self._settle()
         for person in list(self._persons.values()):
             self._refresh(person)
+
+    def _sound(self, vector: Embedding, person_id: str) -> Embedding:
+        """The vector itself.
+
+        Raises:
+            BankError: it is none that this model could have made.
+        """
+        if vector.shape != (self._dimension,) or not np.isfinite(vector).all():
+            raise BankError(f"The bank is damaged: person {person_id} has a broken embedding")
+        return vector
+
+    def _settle(self) -> None:
+        """What can be undone no more is final: its undo goes, and so do looks that a merge has set aside."""
+        settled = [undo for undo in self._undos.values() if _expired(undo)]
+        if not settled:
+            return
+        held = {counter_id for counters in self._counters.values() for counter_id in counters}
+        aside = held & {counter_id for undo in settled for counter_id in undo.content.get("set_aside", ())}
+        self._store.settle([undo.undo_id for undo in settled], sorted(aside))
+        for undo in settled:
+            del self._undos[undo.undo_id]
+        for counters in self._counters.values():
+            for counter_id in aside & counters.keys():
+                del counters[counter_id]
 
     def _split(self, undo: Undo) -> None:
         """Take a merge back."""
         source = person_from_json(undo.content["person"])
         target = replace(self._persons[undo.person_id], updated_at=datetime.now(UTC))
-        photos = self._photos[target.person_id]
-        back = {
-            key: replace(photos[key], person_id=source.person_id) for key in undo.content["photos"] if key in photos
-        }
-        if not back or len(back) == len(photos):
+        # Of what the source brought, that which is still the target's: the rest went since, or never came here.
+        photos = [key for key in undo.content["photos"] if key in self._photos[target.person_id]]
+        if not photos or len(photos) == len(self._photos[target.person_id]):
             raise CannotUndo
-        counters = [CounterExample.from_json(fields) for fields in undo.content["counter_examples"]]
-        self._store.split(target, source, list(back), counters, undo.undo_id)
-        self._photos[target.person_id] = {key: photo for key, photo in photos.items() if key not in back}
-        self._photos[source.person_id] = back
-        for counter in counters:
-            self._counters.get(target.person_id, {}).pop(counter.counter_id, None)
-            self._counters.setdefault(counter.person_id, {})[counter.counter_id] = counter
-        self._refresh(target)
-        self._refresh(source)
+        held = self._counters.get(target.person_id, {})
+        counters = [key for key in undo.content["counter_examples"] if key in held]
+        undos = [
+            key
+            for key in undo.content["undos"]
+            if key in self._undos and self._undos[key].person_id == target.person_id
+        ]
+        self._store.split(target, source, photos, counters, undos, undo.undo_id)
+        self._photos[source.person_id] = {}
+        self._move(target, source, photos, counters, undos)
+        self._persons[target.person_id], self._persons[source.person_id] = target, source
+
+    def _move(
+        self,
+        giver: Person,
+        taker: Person,
+        photo_ids: Iterable[str],
+        counter_ids: Iterable[str],
+        undo_ids: Iterable[str],
+    ) -> None:
+        """Give, in memory, what belongs to one person to another."""
+        old, new = giver.person_id, taker.person_id
+        moved = {key: replace(self._photos[old].pop(key), person_id=new) for key in list(photo_ids)}
+        self._photos[new] = _oldest_first(self._photos[new] | moved)
+        for key in counter_ids:
+            self._counters.setdefault(new, {})[key] = replace(self._counters[old].pop(key), person_id=new)
+        for key in undo_ids:
+            self._undos[key] = replace(self._undos[key], person_id=new)
+
+    def _valid_counters(self, person_id: str) -> tuple[CounterExample, ...]:
+        """The rejected looks of a person that count: by this model, and not set aside by a merge."""
+        counters = self._counters.get(person_id)
+        if not counters:
+            return ()
+        aside = {counter_id for undo in self._undos.values() for counter_id in undo.content.get("set_aside", ())}
+        return tuple(c for c in counters.values() if c.model == self.model and c.counter_id not in aside)
 
     def _hit(self, probe: Embedding, person_id: str, similarity: float) -> Hit:
-        counters = self._counters.get(person_id, {}).values()
-        rejected = [float(probe @ counter.embedding) for counter in counters if counter.model == self.model]
-        quality = max(
-            photo.quality.score for key, photo in self._photos[person_id].items() if key in self._embeddings
+        rejected = self._rejected.get(person_id)
+        return Hit(
+            self._persons[person_id],
+            similarity,
+            self._best_quality[person_id],
+            None if rejected is None else float((rejected @ probe).max()),
         )
-        return Hit(self._persons[person_id], similarity, quality, max(rejected, default=None))
 
     def _drop(self, person_id: str) -> dict[str, Photo]:
         """Remove a person from memory, but for the embeddings of the photos, which are returned."""
         del self._persons[person_id]
         self._index.remove(person_id)
-        self._counters.pop(person_id, None)
+        for kept in (self._counters, self._rejected, self._best_quality):
+            kept.pop(person_id, None)
         return self._photos.pop(person_id)
 
     def _to_store(self, person_id: str, photos: Sequence[NewPhoto], now: datetime) -> list[StoredPhoto]:
@@ -559,14 +610,20 @@ class MemoryBank:
             self._embeddings[item.photo.photo_id] = item.embedding
 
     def _refresh(self, person: Person) -> Person:
-        """Bring count and template of a person in line with the photos."""
-        ids = [photo_id for photo_id in self._photos[person.person_id] if photo_id in self._embeddings]
-        person = replace(person, embedding_count=len(ids))
-        self._persons[person.person_id] = person
-        if ids:
-            self._index.put(person.person_id, self._template(person.person_id))
+        """Bring all that is derived of a person in line with photos and rejected looks."""
+        person_id = person.person_id
+        scores = [photo.quality.score for key, photo in self._photos[person_id].items() if key in self._embeddings]
+        person = self._persons[person_id] = replace(person, embedding_count=len(scores))
+        self._best_quality[person_id] = max(scores, default=0)
+        counters = self._valid_counters(person_id)
+        if counters:
+            self._rejected[person_id] = np.stack([counter.embedding for counter in counters])
         else:
-            self._index.remove(person.person_id)
+            self._rejected.pop(person_id, None)
+        if scores:
+            self._index.put(person_id, self._template(person_id))
+        else:
+            self._index.remove(person_id)
         return person
 
     def _template(self, person_id: str) -> Embedding:

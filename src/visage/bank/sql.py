@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import IO, Any
 
 import numpy as np
@@ -214,15 +213,12 @@ class SqlStore:
             _delete(connection, counter_examples_table.c.counter_id, [counter_id])
             _delete(connection, undos_table.c.undo_id, [undo_id])
 
-    def merge(self, target: Person, source: Person, removed: Sequence[str], undo: Undo) -> None:
+    def merge(self, target: Person, source: Person, undo: Undo) -> None:
         """As `Store`."""
         with self._transaction() as connection:
             _touch(connection, target)
-            _delete(connection, counter_examples_table.c.counter_id, removed)
             for table in (photos_table, counter_examples_table, undos_table):
-                connection.execute(
-                    table.update().where(table.c.person_id == source.person_id), {"person_id": target.person_id}
-                )
+                _give(connection, table.c.person_id, [source.person_id], target.person_id)
             connection.execute(undos_table.insert(), _undo_row(undo))
             _delete(connection, persons_table.c.person_id, [source.person_id])
 
@@ -231,25 +227,24 @@ class SqlStore:
         target: Person,
         source: Person,
         photo_ids: Sequence[str],
-        counters: Sequence[CounterExample],
+        counter_ids: Sequence[str],
+        undo_ids: Sequence[str],
         undo_id: str,
     ) -> None:
         """As `Store`."""
         with self._transaction() as connection:
             _touch(connection, target)
             connection.execute(persons_table.insert(), person_to_json(source))
-            connection.execute(
-                photos_table.update().where(photos_table.c.photo_id.in_(photo_ids)), {"person_id": source.person_id}
-            )
-            _delete(connection, counter_examples_table.c.counter_id, [counter.counter_id for counter in counters])
-            if counters:
-                connection.execute(counter_examples_table.insert(), [_counter_row(counter) for counter in counters])
+            _give(connection, photos_table.c.photo_id, photo_ids, source.person_id)
+            _give(connection, counter_examples_table.c.counter_id, counter_ids, source.person_id)
+            _give(connection, undos_table.c.undo_id, undo_ids, source.person_id)
             _delete(connection, undos_table.c.undo_id, [undo_id])
 
-    def delete_undos(self, before: datetime) -> None:
+    def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """As `Store`."""
         with self._transaction() as connection:
-            connection.execute(undos_table.delete().where(undos_table.c.created_at < to_micros(before)))
+            _delete(connection, undos_table.c.undo_id, undo_ids)
+            _delete(connection, counter_examples_table.c.counter_id, counter_ids)
 
     def check(self) -> list[str]:
         """As `Store`."""
@@ -335,6 +330,11 @@ def _undo_row(undo: Undo) -> dict[str, Any]:
         "content": json.dumps(dict(undo.content), ensure_ascii=False),
         "created_at": to_micros(undo.created_at),
     }
+
+
+def _give(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str], person_id: str) -> None:
+    """Make the rows of these ids a person's."""
+    connection.execute(column.table.update().where(column.in_(ids)), {"person_id": person_id})
 
 
 def _delete(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> None:

@@ -7,14 +7,11 @@ when it returns.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
-
-import numpy as np
 
 from visage.types import Embedding, Person, Photo, Undo
 
@@ -54,28 +51,6 @@ class CounterExample:
     model: str
     embedding: Embedding
     created_at: datetime
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON carries it."""
-        vector = base64.b64encode(self.embedding.astype("<f4").tobytes()).decode()
-        return {
-            "counter_id": self.counter_id,
-            "person_id": self.person_id,
-            "model": self.model,
-            "vector": vector,
-            "created_at": to_micros(self.created_at),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> CounterExample:
-        """The inverse of `to_json`."""
-        return cls(
-            counter_id=fields["counter_id"],
-            person_id=fields["person_id"],
-            model=fields["model"],
-            embedding=np.frombuffer(base64.b64decode(fields["vector"]), dtype="<f4"),
-            created_at=from_micros(fields["created_at"]),
-        )
 
 
 class Store(Protocol):
@@ -123,14 +98,13 @@ class Store(Protocol):
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """Remove a rejected look and its undo."""
 
-    def merge(self, target: Person, source: Person, removed: Sequence[str], undo: Undo) -> None:
+    def merge(self, target: Person, source: Person, undo: Undo) -> None:
         """Give the target all that belongs to the source, and remove the source.
 
         Args:
             target: with its new `updated_at`.
             source: who goes.
-            removed: counter-examples of either that do not hold for the two together.
-            undo: of this.
+            undo: of this; the target's.
         """
 
     def split(
@@ -138,7 +112,8 @@ class Store(Protocol):
         target: Person,
         source: Person,
         photo_ids: Sequence[str],
-        counters: Sequence[CounterExample],
+        counter_ids: Sequence[str],
+        undo_ids: Sequence[str],
         undo_id: str,
     ) -> None:
         """Undo a merge.
@@ -146,13 +121,12 @@ class Store(Protocol):
         Args:
             target: with its new `updated_at`.
             source: who comes back.
-            photo_ids: the photos that go back to the source.
-            counters: replace those of the same ids, or come back.
+            photo_ids, counter_ids, undo_ids: what goes back to the source; all of it is the target's.
             undo_id: is used up.
         """
 
-    def delete_undos(self, before: datetime) -> None:
-        """Remove the undos of corrections made earlier."""
+    def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
+        """Remove undos, and rejected looks that only they could have brought back."""
 
     def check(self) -> list[str]:
         """What is damaged, in words; empty where nothing is."""

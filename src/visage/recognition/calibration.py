@@ -107,12 +107,15 @@ class Calibration:
 
         Returns: 0–1 each, together at most 1.
         """
-        ratios = np.array([self._ratio(*pair) for pair in zip(similarities, photos, strict=True)])
-        rivals = np.array([0.0 if r is None else self._ratio(r, 1) for r in rejected or [None] * len(ratios)])
+        ratios = np.array([self.likelihood_ratio(*pair) for pair in zip(similarities, photos, strict=True)])
+        rivals = np.array(
+            [0.0 if r is None else self.likelihood_ratio(r, 1) for r in rejected or [None] * len(ratios)]
+        )
         nobody = max(persons, 1) * (1 - PRIOR_KNOWN) / PRIOR_KNOWN
         return [min(MAX_CONFIDENCE, float(p)) for p in ratios / (ratios.sum() + rivals + nobody)]
 
-    def _ratio(self, similarity: float, photos: int) -> float:
+    def likelihood_ratio(self, similarity: float, photos: int) -> float:
+        """How much likelier this cosine to a template of so many photos is for its person than for a stranger."""
         table = self._table(photos)
         return float(np.exp(np.interp(similarity, table.similarity, table.log_ratio)))
 

@@ -14,7 +14,8 @@ before the camera are known. More would cost more names than it saves
 (`docs/decisions/0004-threshold-from-a-rate.md`)."""
 
 MIN_LEAD = 3.0
-"""… and where that person is so many times likelier than the next. Look-alikes stay uncertain."""
+"""… and where that person is so many times likelier than the next, and than whoever was once taken for that person
+and rejected. Look-alikes stay uncertain."""
 
 MIN_QUALITY = 20
 """A poorer picture of a face (0–100) names nobody …"""
@@ -132,13 +133,22 @@ class Decider:
         best, likeness = ranked[0]
         reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
-        if reached and seen_well and (self._fixed_threshold is not None or _stands_out(candidates)):
+        stands_out = self._fixed_threshold is not None or _stands_out(candidates)
+        if reached and seen_well and stands_out and self._is_not_the_rejected(likeness):
             return Verdict(Status.KNOWN, best, candidates)
         doubt = self.threshold(
             persons=persons, photos=best.person.embedding_count, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
         )
         near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
         return Verdict(Status.UNCERTAIN if reached or near else Status.UNKNOWN, None, candidates)
+
+    def _is_not_the_rejected(self, likeness: Likeness) -> bool:
+        """Is the face clearly likelier this person than the one who was rejected as this person?"""
+        if likeness.rejected is None:
+            return True
+        ratio = self._calibration.likelihood_ratio
+        own = ratio(likeness.similarity, likeness.person.embedding_count)
+        return own >= MIN_LEAD * ratio(likeness.rejected, 1)
 
 
 def _stands_out(candidates: Sequence[Candidate]) -> bool:

@@ -262,7 +262,7 @@ class Recognizer:
         templates = dict(zip(ids, (self.bank.template(person_id) for person_id in ids), strict=True))
 
         def kept(counter: CounterExample) -> bool:
-            """Rejected as the one, it must not be the other."""
+            """Rejected as the one, it must not look like the other."""
             own = float(templates[counter.person_id] @ counter.embedding)
             other = max(
                 float(t @ counter.embedding) for person_id, t in templates.items() if person_id != counter.person_id
@@ -315,7 +315,7 @@ class Recognizer:
             persons=self.bank.person_count,
         )
         return [
-            IdentifiedFace(face, verdict.status, verdict.match, verdict.candidates)
+            IdentifiedFace(face, verdict.status, verdict.match, verdict.candidates[:CANDIDATES])
             for face, verdict in zip(faces, verdicts, strict=True)
         ]
 

@@ -75,8 +75,8 @@ def make_report(looks: Looks, *, same_person: Threshold, named: Threshold) -> Re
         named: in a bank of this size; two persons above it may be called by each other's name.
     """
     return Report(
-        persons=len(looks.persons),
-        thin=tuple(person for person in looks.persons if person.embedding_count < ENOUGH_PHOTOS),
+        persons=len(looks.persons) + len(looks.unseen),
+        thin=tuple(p for p in (*looks.persons, *looks.unseen) if p.embedding_count < ENOUGH_PHOTOS),
         look_alikes=tuple(_look_alikes(looks, named)),
         misfits=tuple(_misfits(looks, same_person, named)),
     )
@@ -93,7 +93,9 @@ def _look_alikes(looks: Looks, named: Threshold) -> list[LookAlikes]:
     found: list[tuple[float, int, int]] = []
     for start in range(0, len(looks.persons), _BLOCK):
         similarities = looks.templates[start : start + _BLOCK] @ looks.templates[start:].T
-        rows, columns = np.nonzero(np.triu(similarities >= thresholds[start:], k=1))
+        # Either may be called by the other's name: the lower of their thresholds counts.
+        lower = np.minimum(thresholds[start : start + _BLOCK, None], thresholds[None, start:])
+        rows, columns = np.nonzero(np.triu(similarities >= lower, k=1))
         found += [
             (float(similarities[r, c]), start + int(r), start + int(c)) for r, c in zip(rows, columns, strict=True)
         ]

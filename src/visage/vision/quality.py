@@ -31,6 +31,12 @@ _CLARITY_0, _CLARITY_100 = 0.35, 0.85
 _HARD_TO_SEE = 50
 """Below this score something is wrong; where no measure says what, something covers the face."""
 
+_MERE_BLUR = 0.07
+_MERE_BLUR_SCORE = 40
+"""Below this sharpness a picture scores no more than that, whatever the network makes of it: to the network one blur
+looks much like another, and it is as sure of it as of a face. None of 400 photos of the development data is so
+blurred."""
+
 # Face Mesh vertices at the rim: temples beside the ears, forehead and chin. Their depth tells the pose.
 _RIGHT_CHEEK, _LEFT_CHEEK, _FOREHEAD, _CHIN = 234, 454, 10, 152
 
@@ -91,6 +97,8 @@ def assess(measures: Measures, clarity: float) -> Quality:
     (`docs/decisions/0005-quality.md`). The properties say what to do about it.
     """
     score = round(100 * float(np.clip((clarity - _CLARITY_0) / (_CLARITY_100 - _CLARITY_0), 0, 1)))
+    if measures.sharpness < _MERE_BLUR:
+        score = min(score, _MERE_BLUR_SCORE)
     found = {
         Issue.TOO_SMALL: measures.eye_distance < 24,
         Issue.BLURRED: measures.sharpness < 0.12,

@@ -42,13 +42,16 @@ _EITHER_BODY: dict[str, Any] = {
 
 async def identification_or_image(request: Request) -> str | bytes:
     """The id of an identification, from a JSON body; or an image, from a form."""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
         async with request.form(max_files=1, max_fields=1) as form:
             image = form.get("image")
             if not isinstance(image, UploadFile):
                 raise InvalidValue.of("image", "must be a file")
             return await image.read()
     try:
+        if kind != "application/json":
+            raise InvalidValue.of("body", "must be JSON or a form, and its Content-Type must say so")
         return NotMe.model_validate_json(await request.body()).identification_id
     except ValidationError as exc:
         raise InvalidValue.of("identification_id", "send it as JSON, or an image as a form") from exc
