@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 
 from visage import __version__
-from visage.api import errors, live
+from visage.api import errors, live, page
 from visage.api.deps import MAX_IMAGES
 from visage.api.middleware import BodyLimit, RequestId
 from visage.api.routes import corrections, faces, health, people, unknowns
@@ -61,11 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (health.router, people.router, faces.router, corrections.router, unknowns.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(live.router)
-
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
+    page.install(app)
     app.add_middleware(BodyLimit, limit=lambda path: _max_body(settings, _images_at(path)))
     app.add_middleware(RequestId)
     return app

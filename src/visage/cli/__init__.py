@@ -48,6 +48,7 @@ for command in (
     accuracy.evaluate,
     accuracy.calibrate,
     installation.settings,
+    installation.openapi,
     installation.reembed,
     installation.doctor,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -15,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
-from visage.api.app import PREFIX
+from visage.api.app import PREFIX, create_app
 from visage.bank.bank import MemoryBank
 from visage.bank.sqlite import FILE_NAME, open_store
 from visage.cli.client import DataDir, read_settings
@@ -71,6 +72,11 @@ def settings(
         value = getattr(current, name.removeprefix("VISAGE_").lower())
         table.add_row(name, cell("" if value is None else str(value)), default, meaning)
     out.print(table)
+
+
+def openapi() -> None:
+    """Print the OpenAPI document, as the server has it at /openapi.json."""
+    print(json.dumps(create_app(read_settings()).openapi(), indent=2))  # noqa: T201 - verbatim, for a file
 
 
 def reembed(data_dir: DataDir = None) -> None:

@@ -1,0 +1,67 @@
+import { createStore, useStore } from "@/lib/store";
+
+/** Whether the server is there: `starting` while it loads, `lost` when it does not answer. */
+export type ConnectionState = "ok" | "starting" | "lost";
+
+const QUIET_MS = 10_000;
+const ANXIOUS_MS = 1_000;
+const PATIENCE_MS = 4_000;
+
+const state = createStore<ConnectionState>("ok");
+const listeners = { back: new Set<() => void>(), signedOut: new Set<() => void>() };
+let timer: ReturnType<typeof setTimeout> | undefined;
+let asking = false;
+
+/** The one place that knows whether the server answers. */
+export const connection = {
+  state,
+  /** Look after it from now on: now and then while all is well, every second while it is not. */
+  start(): void {
+    addEventListener("online", connection.check);
+    addEventListener("offline", connection.check);
+    document.addEventListener("visibilitychange", connection.check);
+    connection.check();
+  },
+  /** Something failed, or may work again: ask now. */
+  check(): void {
+    if (typeof document !== "undefined" && document.hidden) return;
+    if (!asking) void ask();
+  },
+  /** Called whenever the server is there again; returns what ends that. */
+  onBack(listener: () => void): () => void {
+    listeners.back.add(listener);
+    return () => listeners.back.delete(listener);
+  },
+  onSignedOut(listener: () => void): () => void {
+    listeners.signedOut.add(listener);
+    return () => listeners.signedOut.delete(listener);
+  },
+  /** The server wants a key. */
+  signedOut(): void {
+    for (const listener of listeners.signedOut) listener();
+  },
+};
+
+export function useConnection(): ConnectionState {
+  return useStore(state);
+}
+
+async function ask(): Promise<void> {
+  asking = true;
+  clearTimeout(timer);
+  const before = state.get();
+  const now = await health();
+  asking = false;
+  state.set(now);
+  if (now === "ok" && before !== "ok") for (const listener of listeners.back) listener();
+  timer = setTimeout(connection.check, now === "ok" ? QUIET_MS : ANXIOUS_MS);
+}
+
+async function health(): Promise<ConnectionState> {
+  try {
+    const reply = await fetch("/api/v1/health", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    return reply.status === 503 ? "starting" : "ok";
+  } catch {
+    return "lost";
+  }
+}

@@ -1,0 +1,73 @@
+import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { ApiError, refused } from "./api";
+import { connection } from "./connection";
+
+export type Role = "viewer" | "editor" | "admin";
+
+export interface Session {
+  required: boolean;
+  signed_in: boolean;
+  role: Role | null;
+}
+
+const RANK: Record<Role, number> = { viewer: 0, editor: 1, admin: 2 };
+
+/** A server that has no sessions asks for no key. */
+const NO_KEY_NEEDED: Session = { required: false, signed_in: true, role: "admin" };
+
+async function ask(method: "GET" | "POST" | "DELETE", key?: string): Promise<Session> {
+  const init: RequestInit = { method, cache: "no-store" };
+  if (key !== undefined) {
+    init.body = JSON.stringify({ key });
+    init.headers = { "Content-Type": "application/json" };
+  }
+  let response: Response;
+  try {
+    response = await fetch("/api/v1/session", init);
+  } catch {
+    connection.check();
+    throw new ApiError("NO_CONNECTION", "The server cannot be reached", 0);
+  }
+  if (response.status === 404) return NO_KEY_NEEDED;
+  const body = await response.json().catch(() => undefined);
+  if (!response.ok) throw refused(body, response);
+  return body.data as Session;
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: () => ask("GET"),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export function useSession() {
+  return useQuery(sessionQuery);
+}
+
+/** Whether the one who looks at the page may do what a role may. The server decides again. */
+export function useMay(role: Role): boolean {
+  const { data } = useSession();
+  return data?.role != null && RANK[data.role] >= RANK[role];
+}
+
+export function useSignIn() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (key: string) => ask("POST", key),
+    onSuccess: (session) => {
+      queries.clear();
+      queries.setQueryData(sessionQuery.queryKey, session);
+    },
+  });
+}
+
+export function useSignOut() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () => ask("DELETE"),
+    onSuccess: () => {
+      queries.clear();
+      void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+    },
+  });
+}

@@ -1,0 +1,80 @@
+import { Undo2, X } from "lucide-react";
+import { Toast as Radix } from "radix-ui";
+import { type ReactNode, useState } from "react";
+import { explain } from "@/lib/explain";
+import { useLanguage } from "@/lib/i18n";
+import { createStore, useStore } from "@/lib/store";
+import { Button } from "./button";
+
+const UNDO_MS = 30_000;
+const PLAIN_MS = 6_000;
+
+interface Toast {
+  id: number;
+  message: string;
+  undo?: (() => Promise<unknown>) | undefined;
+}
+
+const toasts = createStore<readonly Toast[]>([]);
+let last = 0;
+
+/** Say that something was done. With `undo` it can be taken back for 30 seconds. */
+export function toast(message: string, undo?: () => Promise<unknown>): void {
+  last += 1;
+  toasts.set([...toasts.get(), { id: last, message, undo }].slice(-3));
+}
+
+function remove(id: number): void {
+  toasts.set(toasts.get().filter((toast) => toast.id !== id));
+}
+
+/** Where they appear; once, around the page. F8 goes there. */
+export function Toasts({ children }: { children: ReactNode }) {
+  const { t } = useLanguage();
+  return (
+    <Radix.Provider label={t("toast.label")} duration={PLAIN_MS}>
+      {children}
+      {useStore(toasts).map((entry) => (
+        <Entry key={entry.id} entry={entry} />
+      ))}
+      <Radix.Viewport className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2" />
+    </Radix.Provider>
+  );
+}
+
+function Entry({ entry }: { entry: Toast }) {
+  const { t } = useLanguage();
+  const [busy, setBusy] = useState(false);
+  const takeBack = async () => {
+    setBusy(true);
+    try {
+      await entry.undo?.();
+      remove(entry.id);
+    } catch (error) {
+      remove(entry.id);
+      toast(explain(error, t));
+    }
+  };
+  return (
+    <Radix.Root
+      duration={entry.undo ? UNDO_MS : PLAIN_MS}
+      onOpenChange={(open) => !open && remove(entry.id)}
+      className="flex animate-rise flex-wrap items-center gap-2 rounded-card bg-ink py-2 pr-2 pl-5 text-ground shadow-xl"
+    >
+      <Radix.Title className="min-w-32 flex-1 py-2 font-medium">{entry.message}</Radix.Title>
+      {entry.undo && (
+        <Radix.Action altText={t("action.undo")} asChild onClick={(event) => event.preventDefault()}>
+          <Button look="secondary" icon={<Undo2 aria-hidden="true" />} busy={busy} onClick={() => void takeBack()}>
+            {t("action.undo")}
+          </Button>
+        </Radix.Action>
+      )}
+      <Radix.Close
+        aria-label={t("action.close")}
+        className="grid size-12 place-items-center rounded-2xl focus-visible:outline-ground"
+      >
+        <X aria-hidden="true" />
+      </Radix.Close>
+    </Radix.Root>
+  );
+}
