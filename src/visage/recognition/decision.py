@@ -25,7 +25,7 @@ MIN_BETTER_QUALITY = 50
 like blur. Two poor pictures of strangers are taken for one person a hundred times as often as two good ones
 (`docs/decisions/0005-quality.md`)."""
 
-_MARGIN = 0.75
+_MARGIN = 0.7
 """The threshold aims at this part of the target: it is an estimate from other people's photos, and the target is a
 promise."""
 
