@@ -3,10 +3,10 @@
 
 Usage: search.py [--sizes N,N,…] [--faces FILE.npz] [--repeats N] [--probes N] [--json FILE.json]
 
-Banks of random unit vectors, 192-d. With --faces (`embeddings` as `accuracy.py --embeddings` writes them) also banks
-that are as crowded as real faces: mixtures of two real embeddings, with a little noise. Probes are copies of vectors
-of the bank, moved away from them to a given cosine. Times are medians of runs that take turns: one NumPy matrix–vector
-product over the same data, an exact search, a search as the product does it.
+Banks of random unit vectors, 192-d. With --faces (`embeddings` as `accuracy.py --embeddings` writes them) also
+banks that are as crowded as real faces: mixtures of two real embeddings, with a little noise. Probes are copies of
+vectors of the bank, moved away from them to a given cosine. Times are medians of runs that take turns: one NumPy
+matrix–vector product over the same data, an exact search, a search as the product does it.
 
 For each cosine: `recall`, how often the nearest that an exact search finds is found; and `same`, how often the names
 that the decisions come to are the same as after an exact search, with default settings.
@@ -15,6 +15,7 @@ that the decisions come to are the same as after an exact search, with default s
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import time
@@ -72,6 +73,7 @@ def measure(name: str, vectors: Vectors, repeats: int, probes: int, rng: np.rand
     """All figures of one bank. Times in ms, memory in bytes a vector."""
     size = len(vectors)
     keys = [f"{row:036d}" for row in range(size)]  # as long as a person's id
+    unit(normal(rng, 1000)) @ unit(normal(rng, 1000)).T  # what NumPy keeps for itself is not the index's
     before = resident_bytes()
     start = time.perf_counter()
     index = Index(DIMENSION)
@@ -143,7 +145,8 @@ def milliseconds(function: Callable[[], object]) -> float:
 
 
 def resident_bytes() -> int:
-    """Of this process."""
+    """Of this process, without what is free."""
+    ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

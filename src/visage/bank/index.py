@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from heapq import nlargest
@@ -43,6 +43,12 @@ _SAMPLE = 1 << 14
 
 _THREADS = len(os.sched_getaffinity(0))
 """NumPy lets go of the interpreter's lock while it works."""
+
+_FEW = 8
+"""So many largest values are sooner found one after the other than by parting the rest."""
+
+_CHUNK_ROWS = 8_192
+"""So many sketches are made at once: what it takes stays small."""
 
 _WORD_BITS = 64
 
@@ -80,12 +86,13 @@ class Index:
                     fresh.append(row)
                 else:
                     block.replace(block.rows[key], vectors[row])
-            while fresh:
+            done = 0
+            while done < len(fresh):
                 if not self._blocks or len(self._blocks[-1].keys) == _BLOCK_ROWS:
                     self._blocks.append(_Block(self._dimension))
-                room = _BLOCK_ROWS - len(self._blocks[-1].keys)
-                now, fresh = fresh[:room], fresh[room:]
+                now = fresh[done : done + min(_CHUNK_ROWS, _BLOCK_ROWS - len(self._blocks[-1].keys))]
                 self._blocks[-1].append([keys[row] for row in now], vectors[now])
+                done += len(now)
 
     def remove(self, key: str) -> None:
         """Forget a key; one that is not there is no error. The last row takes the free place."""
@@ -196,7 +203,7 @@ def _nearest_within(
     found = []
     for block in blocks:
         rows = np.flatnonzero(block.distances(sketch) <= radius)
-        similarities = block.vectors[rows] @ probe
+        similarities = np.vecdot(block.vectors[rows], probe)  # unlike @ it starts no threads of its own
         found.append([(block.keys[rows[n]], float(similarities[n])) for n in _largest(similarities, limit)])
     return found
 
@@ -210,7 +217,10 @@ def _rotation(dimension: int) -> NDArray[np.float32]:
 
 def _sketches(vectors: NDArray[np.float32]) -> Words:
     """(n, D) float32 → (words, n) uint64; the last word is filled up with zeros."""
-    signs = vectors @ _rotation(vectors.shape[1]) > 0
+    rotation = _rotation(vectors.shape[1])
+    # For one vector @ would wait for threads longer than it works.
+    rotated = np.vecdot(rotation, vectors) if len(vectors) == 1 else vectors @ rotation.T
+    signs = np.atleast_2d(rotated) > 0
     spare = -signs.shape[1] % _WORD_BITS
     packed = np.packbits(np.pad(signs, ((0, 0), (0, spare))) if spare else signs, axis=1)
     return np.ascontiguousarray(packed.view(np.uint64).T)
@@ -218,14 +228,22 @@ def _sketches(vectors: NDArray[np.float32]) -> Words:
 
 def _largest(values: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
     """The places of the largest values, largest first."""
-    if limit < len(values):
+    if limit >= len(values):
+        places = np.arange(len(values))
+    elif limit > _FEW:
         places = np.argpartition(values, len(values) - limit)[len(values) - limit :]
     else:
-        places = np.arange(len(values))
+        places, rest = np.empty(limit, dtype=np.intp), values.copy()
+        for n in range(limit):
+            places[n] = rest.argmax()
+            rest[places[n]] = -np.inf
+        return places
     return places[np.argsort(-values[places], kind="stable")]
 
 
-def _best(found: Iterable[Found], limit: int) -> Found:
+def _best(found: Sequence[Found], limit: int) -> Found:
+    if len(found) == 1:
+        return found[0]
     return nlargest(limit, (pair for rows in found for pair in rows), key=lambda pair: pair[1])
 
 
