@@ -34,14 +34,14 @@ APPROXIMATE_FROM = 50_000
 _BLOCK_ROWS = 65_536
 """A bank grows by blocks, so that no addition has to move what is there. Memory is taken as rows are written."""
 
-_COMPARED_MIN = 1_000
+_COMPARED_MIN = 2_000
 _COMPARED_PART = 1 / 250
 """So many vectors, and at least this part of all, are compared with full precision."""
 
 _SAMPLE = 1 << 14
 """So many distances tell which distance the nearest of them have."""
 
-_THREADS = len(os.sched_getaffinity(0))
+_THREADS = os.cpu_count() or 1
 """NumPy lets go of the interpreter's lock while it works."""
 
 _FEW = 8
@@ -144,8 +144,8 @@ class _Block:
     """Up to `_BLOCK_ROWS` vectors in order of arrival.
 
     Attributes:
-        vectors: (rows, D) float32; zeros where there is none.
-        sketches: (words, rows) uint64; zeros where there is none.
+        vectors: (rows, D) float32; zeros where one was forgotten.
+        sketches: (words, rows) uint64; zeros where one was forgotten.
         keys: of the rows in use.
         rows: by key.
     """
