@@ -122,9 +122,21 @@ class Index:
             count = len(self)
             compared = max(_COMPARED_MIN, count * _COMPARED_PART)
             if count < self._approximate_from or limit > compared:
-                found = [block.nearest(probes, limit) for block in self._blocks]
+                found = self._compare_all(probes, limit)
                 return [_best([rows[n] for rows in found], limit) for n in range(len(probes))]
             return [self._search_sketches(probe, compared / count, limit) for probe in probes]
+
+    def _compare_all(self, probes: NDArray[np.float32], limit: int) -> list[list[Found]]:
+        """(n, D) float32 → for each block, for each probe, (key, cosine), best first."""
+        if (
+            len(self._blocks) > 1 and len(probes) == 1
+        ):  # products one after the other wait for their threads each time
+            lines = list(_pool().map(lambda block: np.vecdot(block.used, probes[0])[None], self._blocks))
+        elif len(probes) == 1:  # faster than a product of two matrices
+            lines = [(block.used @ probes[0])[None] for block in self._blocks]
+        else:
+            lines = [probes @ block.used.T for block in self._blocks]
+        return [block.nearest(line, limit) for block, line in zip(self._blocks, lines, strict=True)]
 
     def _search_sketches(self, probe: Embedding, part: float, limit: int) -> Found:
         """(D,) float32 → (key, cosine), best first, of this part of all, those with the nearest sketches."""
@@ -176,11 +188,13 @@ class _Block:
         self.sketches[:, row] = 0
         return key, vector
 
-    def nearest(self, probes: NDArray[np.float32], limit: int) -> list[Found]:
-        """(n, D) float32 → for each the (key, cosine) of the nearest."""
-        vectors = self.vectors[: len(self.keys)]
-        # With one probe the product of a matrix and a vector is faster than that of two matrices.
-        similarities = (vectors @ probes[0])[None] if len(probes) == 1 else probes @ vectors.T
+    @property
+    def used(self) -> NDArray[np.float32]:
+        """(rows in use, D) float32."""
+        return self.vectors[: len(self.keys)]
+
+    def nearest(self, similarities: NDArray[np.float32], limit: int) -> list[Found]:
+        """(n, rows in use) float32 → for each probe the (key, cosine) of the nearest, best first."""
         return [[(self.keys[row], float(line[row])) for row in _largest(line, limit)] for line in similarities]
 
     def distances(self, sketch: Words, *, step: int = 1) -> NDArray[np.uint8]:
