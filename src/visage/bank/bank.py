@@ -141,7 +141,7 @@ class MemoryBank:
             return sum(map(len, self._photos.values())) - len(self._embeddings)
 
     def search(self, probes: NDArray[np.float32], limit: int) -> list[list[Hit]]:
-        """The persons nearest to each probe.
+        """The persons nearest to each probe. Waits for no write, and no write waits for it.
 
         Args:
             probes: (n, D) float32, unit length.
@@ -149,12 +149,11 @@ class MemoryBank:
 
         Returns: n lists, best first.
         """
-        with self._turn:
-            limit += len(self._rejected)  # who was rejected must not push out the one whom the face belongs to
-            return [
-                [self._hit(probe, person_id, similarity) for person_id, similarity in row]
-                for probe, row in zip(probes, self._index.search(probes, limit), strict=True)
-            ]
+        limit += len(self._rejected)  # who was rejected must not push out the one whom the face belongs to
+        return [
+            [hit for person_id, similarity in row if (hit := self._hit(probe, person_id, similarity))]
+            for probe, row in zip(probes, self._index.search(probes, limit), strict=True)
+        ]
 
     def persons(self, *, query: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
         """A page of the persons, newest first.
@@ -575,12 +574,20 @@ class MemoryBank:
         aside = {counter_id for undo in self._undos.values() for counter_id in undo.content.get("set_aside", ())}
         return tuple(c for c in counters.values() if c.model == self.model and c.counter_id not in aside)
 
-    def _hit(self, probe: Embedding, person_id: str, similarity: float) -> Hit:
+    def _hit(self, probe: Embedding, person_id: str, similarity: float) -> Hit | None:
+        """None where the person was forgotten a moment ago.
+
+        No lock is held. Rejected looks are read before the person, since `_drop` takes the person first: nobody is
+        found without them.
+        """
         rejected = self._rejected.get(person_id)
+        person = self._persons.get(person_id)
+        if person is None:
+            return None
         return Hit(
-            self._persons[person_id],
+            person,
             similarity,
-            self._best_quality[person_id],
+            self._best_quality.get(person_id, 0),
             None if rejected is None else float((rejected @ probe).max()),
         )
 
