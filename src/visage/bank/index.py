@@ -35,7 +35,7 @@ _BLOCK_ROWS = 65_536
 """A bank grows by blocks, so that no addition has to move what is there. Memory is taken as rows are written."""
 
 _COMPARED_MIN = 2_000
-_COMPARED_PART = 1 / 250
+_COMPARED_PART = 1 / 125
 """So many vectors, and at least this part of all, are compared with full precision."""
 
 _SAMPLE = 1 << 14
