@@ -1,6 +1,6 @@
 """Kill a change at every step: before each file that it opens, renames, removes or syncs, and each SQL statement.
 
-    python -m tests.bank.killing SCENARIO FOLDER [EVERY]
+    python -m tests.bank.killing SCENARIO FOLDER EVERY
 
 A process of its own, since it forks: the child runs the change and is killed by SIGKILL at step n; then the bank is
 opened, and must be what it was before or what it should become. EVERY 1 kills at each step, 5 at every fifth. Prints
@@ -30,7 +30,6 @@ from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
 from visage.bank.vault import new_key
 
 PASSPHRASE = "four words are good"
-EVERY = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 
 
 def die_at(step: int, folder: Path) -> None:
@@ -54,12 +53,16 @@ def die_at(step: int, folder: Path) -> None:
 
 
 def killed_everywhere(
-    folder: Path, prepare: Callable[[Path], None], change: Callable[[Path], None], verify: Callable[[Path], None]
+    folder: Path,
+    every: int,
+    prepare: Callable[[Path], None],
+    change: Callable[[Path], None],
+    verify: Callable[[Path], None],
 ) -> int:
     """Returns how often it was killed."""
     kills = 0
     while True:
-        step = 1 + kills * EVERY
+        step = 1 + kills * every
         shutil.rmtree(folder, ignore_errors=True)
         prepare(folder)
         child = os.fork()
@@ -95,17 +98,19 @@ def fill(folder: Path) -> None:
     bank.close()
 
 
-def first_start(folder: Path) -> int:
+def first_start(folder: Path, every: int) -> int:
     """A first start cut short is made good by the next."""
 
     def verify(folder: Path) -> None:
         assert names(folder) == []
         assert (folder / KEY_FILE_NAME).exists()
 
-    return killed_everywhere(folder, lambda folder: folder.mkdir(), lambda folder: open_store(folder).close(), verify)
+    return killed_everywhere(
+        folder, every, lambda folder: folder.mkdir(), lambda folder: open_store(folder).close(), verify
+    )
 
 
-def migration(folder: Path) -> int:
+def migration(folder: Path, every: int) -> int:
     """A bank of the old schema is wholly old or wholly new."""
 
     def verify(folder: Path) -> None:
@@ -121,10 +126,10 @@ def migration(folder: Path) -> int:
         assert not (folder / OLD_NAME).exists()
         assert b"Ann" not in b"".join(path.read_bytes() for path in folder.iterdir())
 
-    return killed_everywhere(folder, make_old_bank, lambda folder: open_store(folder).close(), verify)
+    return killed_everywhere(folder, every, make_old_bank, lambda folder: open_store(folder).close(), verify)
 
 
-def rotation(folder: Path) -> int:
+def rotation(folder: Path, every: int) -> int:
     """A new key is the key, or the old one still is."""
 
     def change(folder: Path) -> None:
@@ -134,10 +139,10 @@ def rotation(folder: Path) -> int:
         assert names(folder) == ["Ann", "Bob"]
         assert not KeyFile(folder / KEY_FILE_NAME).draft.exists()
 
-    return killed_everywhere(folder, fill, change, verify)
+    return killed_everywhere(folder, every, fill, change, verify)
 
 
-def protection(folder: Path) -> int:
+def protection(folder: Path, every: int) -> int:
     """A passphrase opens the bank, or the key file still does."""
 
     def change(folder: Path) -> None:
@@ -148,10 +153,10 @@ def protection(folder: Path) -> int:
             (slots,) = file.execute("SELECT count(*) FROM key_slots").fetchone()
         assert names(folder, KeySource(passphrase=PASSPHRASE) if slots else None) == ["Ann", "Bob"]
 
-    return killed_everywhere(folder, fill, change, verify)
+    return killed_everywhere(folder, every, fill, change, verify)
 
 
-def deletion(folder: Path) -> int:
+def deletion(folder: Path, every: int) -> int:
     """A person is there or gone, and when gone, nothing of theirs is left after the next start."""
 
     def change(folder: Path) -> None:
@@ -165,10 +170,10 @@ def deletion(folder: Path) -> int:
             assert file.execute("PRAGMA user_version").fetchone() == (0,)
             assert file.execute("SELECT count(*) FROM erasures").fetchone() == (2 - len(found),)
 
-    return killed_everywhere(folder, fill, change, verify)
+    return killed_everywhere(folder, every, fill, change, verify)
 
 
 SCENARIOS = {one.__name__: one for one in (first_start, migration, rotation, protection, deletion)}
 
 if __name__ == "__main__":
-    print(SCENARIOS[sys.argv[1]](Path(sys.argv[2])))  # noqa: T201 - its result
+    print(SCENARIOS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))  # noqa: T201 - its result

@@ -214,6 +214,8 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
             record = _key_record(connection) if encrypted else None
     finally:
         engine.dispose()
+    if revision is None:
+        raise BankError("The bank is damaged. It was left untouched; restore a backup")
     script = ScriptDirectory.from_config(_alembic())
     if revision not in {step.revision for step in script.walk_revisions()}:
         raise BankError("This bank was made by a newer version of Visage; install that version or later")
