@@ -26,7 +26,7 @@ from visage.cli import accuracy, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
 from visage.vision import weights
-from visage.vision.embed import unit
+from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.pipeline import Pipeline
 
 __all__ = ["client", "server"]

@@ -47,7 +47,12 @@ def die_at(step: int, folder: Path) -> None:
             tick()
 
     sync = os.fsync
-    os.fsync = lambda descriptor: (tick(), sync(descriptor))[1]
+
+    def counted_sync(descriptor: Any) -> None:
+        tick()
+        sync(descriptor)
+
+    os.fsync = counted_sync  # type: ignore[assignment]
     sa.event.listen(sa.Engine, "before_cursor_execute", tick)
     sys.addaudithook(hear)
 
@@ -55,8 +60,8 @@ def die_at(step: int, folder: Path) -> None:
 def killed_everywhere(
     folder: Path,
     every: int,
-    prepare: Callable[[Path], None],
-    change: Callable[[Path], None],
+    prepare: Callable[[Path], object],
+    change: Callable[[Path], object],
     verify: Callable[[Path], None],
 ) -> int:
     """Returns how often it was killed."""

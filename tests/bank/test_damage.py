@@ -27,7 +27,9 @@ FLIPS = int(os.environ.get("FLIPS", "150"))
 
 def axis(number: int) -> Embedding:
     """A look that is like no other."""
-    return np.eye(DIMENSION, dtype=np.float32)[number]
+    vector = np.zeros(DIMENSION, dtype=np.float32)
+    vector[number] = 1
+    return vector
 
 
 def opened(folder: Path) -> MemoryBank:
