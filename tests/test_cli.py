@@ -21,12 +21,12 @@ from typer.testing import CliRunner, Result
 from tests.api.conftest import VISAGE, Server, client, free_port, server
 from tests.recognition.test_rehearsal import album, crowd
 from visage import __version__, cli
-from visage.bank.sqlite import FILE_NAME
+from visage.bank.sqlite import FILE_NAME, open_store
 from visage.cli import accuracy, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
 from visage.vision import weights
-from visage.vision.embed import unit
+from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.pipeline import Pipeline
 
 __all__ = ["client", "server"]
@@ -360,8 +360,12 @@ def test_reembed_makes_people_of_another_model_known_again(
     bank: list[str], tmp_path: Path, photos: Mapping[str, Path]
 ) -> None:
     register(bank, "Barack", photos["obama"], photos["obama2"])
+    store = open_store(tmp_path / "data")
+    vectors = {photo.photo_id: vector for photo, vector in store.load(MODEL_NAME).photos if vector is not None}
+    store.add_embeddings("an older one", vectors)
+    store.close()
     with sqlite3.connect(tmp_path / "data" / FILE_NAME) as connection:
-        connection.execute("UPDATE embeddings SET model = 'an older one'")
+        connection.execute("DELETE FROM embeddings WHERE model <> 'an older one'")
     connection.close()
     assert "nobody known" in said(visage("identify", photos["obama3"], *bank))
     assert "run `visage reembed`" in visage("doctor", *bank).stdout

@@ -23,6 +23,7 @@
     └── InstallationError         INSTALLATION_ERROR
         ├── WeightsError          WEIGHTS_ERROR
         └── BankError             BANK_ERROR
+            └── DamagedPerson     BANK_ERROR
 
 Each class carries its stable `code`, which clients see; `status` belongs to HTTP and lives in `api/errors.py`.
 A message is a sentence for a person: no paths of the server, no SQL, no stack.
@@ -195,3 +196,21 @@ class BankError(InstallationError):
 
     code = "BANK_ERROR"
     default_message = "The bank cannot be read or written"
+
+
+class DamagedPerson(BankError):
+    """What is stored of one person was altered or broken; `details.person_id` says whose. The others are served."""
+
+    @property
+    def person_id(self) -> str:
+        """Whose."""
+        return str((self.details or {}).get("person_id", ""))
+
+    @classmethod
+    def of(cls, person_id: str, what: str) -> DamagedPerson:
+        """Whose, and what of theirs."""
+        return cls(
+            f"What is stored of person {person_id} is damaged. Restore a backup, or delete this person and register "
+            "again",
+            {"person_id": person_id, "what": what},
+        )

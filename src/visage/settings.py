@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,6 +25,16 @@ class Settings(BaseSettings):
     )
     port: int = Field(8000, ge=0, le=65535, description="TCP port to serve on.")
     data_dir: Path = Field(Path("data"), description="Folder of the bank (`visage.db`) and the compiled models.")
+    key_file: Path | None = Field(
+        None, description="File of the master key, in base64; unset, it is `master.key` in the data folder."
+    )
+    passphrase: SecretStr | None = Field(
+        None,
+        description="Passphrase that opens the bank, where `visage key passphrase` has set one or the bank is new.",
+    )
+    master_key: SecretStr | None = Field(
+        None, description="The master key itself, 32 bytes in base64; it comes before the passphrase and the file."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the server writes to its log. Names of persons never appear in it."
     )

@@ -181,7 +181,11 @@ def test_persons_are_listed_found_paged_and_deleted(client: httpx.Client, photos
     assert [len(first["persons"]), len(second["persons"]), second["next_cursor"]] == [2, 1, None]
     person = data(client.get(f"/persons/{ids['Änne']}"))
     assert person["photos"][0]["url"].endswith(person["photos"][0]["photo_id"])
-    assert data(client.delete(f"/persons/{ids['Änne']}")) == {"person_id": ids["Änne"], "deleted": True}
+    assert data(client.delete(f"/persons/{ids['Änne']}")) == {
+        "person_id": ids["Änne"],
+        "deleted": True,
+        "complete": True,
+    }
     error(client.get(f"/persons/{ids['Änne']}"), 404, "PERSON_NOT_FOUND")
     error(client.delete(f"/persons/{ids['Änne']}"), 404, "PERSON_NOT_FOUND")
     assert identify(client, photos["obama2"])["match"] is None

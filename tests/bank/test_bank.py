@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from visage.bank.bank import MemoryBank, name_key
 from visage.bank.index import Index
 from visage.bank.sqlite import FILE_NAME, open_store
-from visage.errors import BankError, InvalidValue, LastPhoto, PersonNotFound, PhotoNotFound
+from visage.errors import BankError, InvalidValue, LastPhoto, PhotoNotFound
 from visage.types import Embedding, Issue, NewPhoto, Person, Quality
 
 MODEL, DIMENSION = "test-model", 16
@@ -86,24 +86,6 @@ def test_a_template_is_the_mean_of_the_photos(bank: MemoryBank) -> None:
     bank.add_photos(person.person_id, [photo(2)])
     expected = look(1) + look(2)
     assert np.allclose(bank.template(person.person_id), expected / np.linalg.norm(expected), atol=1e-6)
-
-
-def test_forgetting_leaves_no_trace_in_the_files(open_bank: Callable[..., MemoryBank], tmp_path: Path) -> None:
-    bank = open_bank()
-    secret = bank.enrol(
-        name="Rumpelstiltskin", relationship="secret uncle", metadata={"k": "v4lue"}, photos=[photo(9)]
-    )
-    bank.enrol(name="Stays", relationship=None, metadata={}, photos=[photo(3)])
-    traces = [b"Rumpelstiltskin", b"secret uncle", b"v4lue", b"picture 9", look(9).tobytes()[:16]]
-    everything = (tmp_path / FILE_NAME).read_bytes()
-    assert all(trace in everything for trace in traces)
-    bank.forget(secret.person_id)
-    files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert not any(trace in files for trace in traces)
-    assert b"Stays" in files
-    with pytest.raises(PersonNotFound):
-        bank.person(secret.person_id)
-    assert all(hit.person.name == "Stays" for hit in bank.search(look(9)[None], 5)[0])
 
 
 def test_photos_can_be_forgotten_but_not_the_last(bank: MemoryBank) -> None:

@@ -34,6 +34,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.Overloaded: 429,
     errors.NotReady: 503,
     errors.BankError: 503,
+    errors.DamagedPerson: 503,
 }
 """The status of each exception that can reach a client; anything else is a 500."""
 

@@ -231,11 +231,15 @@ class Persons(BaseModel):
     next_cursor: str | None
 
 
+_COMPLETE = "A search of the bank's files found no trace of it. Where false, the next start removes what is left."
+
+
 class Deleted(BaseModel):
     """A person is gone."""
 
     person_id: str
     deleted: Literal[True] = True
+    complete: bool = Field(description=_COMPLETE)
 
 
 class PhotoDeleted(BaseModel):
@@ -243,6 +247,7 @@ class PhotoDeleted(BaseModel):
 
     photo_id: str
     deleted: Literal[True] = True
+    complete: bool = Field(description=_COMPLETE)
 
 
 class PhotoOutcome(BaseModel):

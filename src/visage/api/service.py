@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from visage.bank.keys import KeySource
 from visage.errors import NotReady, Overloaded, VisageError
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.settings import Settings
@@ -20,6 +21,15 @@ T = TypeVar("T")
 _FORGET_EVERY_S = 60.0
 
 log = logging.getLogger("visage")
+
+
+def key_source(settings: Settings) -> KeySource:
+    """Where the settings say that the master key comes from."""
+    return KeySource(
+        master_key=settings.master_key.get_secret_value() if settings.master_key else None,
+        passphrase=settings.passphrase.get_secret_value() if settings.passphrase else None,
+        file=settings.key_file,
+    )
 
 
 class Service:
@@ -135,6 +145,7 @@ class Service:
         settings = self.settings
         recognizer = open_recognizer(
             data_dir=settings.data_dir,
+            key=key_source(settings),
             threads=settings.inference_threads,
             limits=self.limits,
             similarity_threshold=settings.similarity_threshold,

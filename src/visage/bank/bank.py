@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import threading
 import unicodedata
 import uuid
@@ -23,8 +24,19 @@ from numpy.typing import NDArray
 
 from visage.bank.index import Index
 from visage.bank.store import CounterExample, Store, StoredPhoto, person_from_json, person_to_json
-from visage.errors import BankError, CannotUndo, InvalidValue, LastPhoto, PersonNotFound, PhotoNotFound, UndoNotFound
+from visage.errors import (
+    BankError,
+    CannotUndo,
+    DamagedPerson,
+    InvalidValue,
+    LastPhoto,
+    PersonNotFound,
+    PhotoNotFound,
+    UndoNotFound,
+)
 from visage.types import Embedding, NewPhoto, Person, Photo, Undo
+
+log = logging.getLogger("visage")
 
 UNDO_PERIOD = timedelta(days=30)
 """How long a correction can be taken back."""
@@ -114,6 +126,7 @@ class MemoryBank:
         self._embeddings: dict[str, Embedding] = {}
         self._counters: dict[str, dict[str, CounterExample]] = {}
         self._undos: dict[str, Undo] = {}
+        self._damaged: set[str] = set()
         # What a search asks of a person, made anew by `_refresh`: quality of the best photo, rejected looks (k, D).
         self._best_quality: dict[str, int] = {}
         self._rejected: dict[str, NDArray[np.float32]] = {}
@@ -180,10 +193,13 @@ class MemoryBank:
 
         Raises:
             PersonNotFound: no such person.
+            DamagedPerson: there is, but what is stored cannot be read.
         """
         try:
             return self._persons[person_id.lower()]
         except KeyError:
+            if person_id.lower() in self._damaged:
+                raise DamagedPerson.of(person_id.lower(), "record") from None
             raise PersonNotFound from None
 
     def photos(self, person_id: str) -> tuple[Photo, ...]:
@@ -316,22 +332,29 @@ class MemoryBank:
             self._persons[changed.person_id] = changed
         return changed
 
-    def forget(self, person_id: str) -> None:
-        """Forget a person with every photo.
+    def forget(self, person_id: str) -> bool:
+        """Forget a person with every photo; one who is damaged can be forgotten too.
+
+        Returns: no trace is left in the store's files; where False, the next start tries again to remove it.
 
         Raises:
             PersonNotFound: no such person.
             BankError: the store cannot be written; nothing has changed.
         """
         with self._turn:
+            if person_id.lower() in self._damaged:
+                complete = self._store.delete_person(person_id.lower())
+                self._damaged.discard(person_id.lower())
+                return complete
             person = self.person(person_id)
-            self._store.delete_person(person.person_id)
+            complete = self._store.delete_person(person.person_id)
             for photo_id in self._drop(person.person_id):
                 self._embeddings.pop(photo_id, None)
             self._undos = {key: undo for key, undo in self._undos.items() if undo.person_id != person.person_id}
+            return complete
 
-    def forget_photo(self, person_id: str, photo_id: str) -> None:
-        """Forget one photo of a person.
+    def forget_photo(self, person_id: str, photo_id: str) -> bool:
+        """Forget one photo of a person; returns as `forget`.
 
         Raises:
             PersonNotFound, PhotoNotFound: no such person, or no such photo of that person.
@@ -344,10 +367,11 @@ class MemoryBank:
             if len(photos) == 1:
                 raise LastPhoto
             person = replace(self._persons[photo.person_id], updated_at=datetime.now(UTC))
-            self._store.delete_photo(person, photo.photo_id)
+            complete = self._store.delete_photo(person, photo.photo_id)
             del photos[photo.photo_id]
             self._embeddings.pop(photo.photo_id, None)
             self._refresh(person)
+            return complete
 
     def reject(self, person_id: str, embedding: Embedding) -> Undo:
         """Keep a look that is not this person's, so that it is not given this name again.
@@ -457,8 +481,9 @@ class MemoryBank:
         Returns: how many were embedded.
         """
         total, done = self.foreign_photos, 0
+        skipped = set(self._damaged)
         on_progress(done, total)
-        while batch := self._store.without_embedding(self.model, _REEMBED_BATCH):
+        while batch := self._without_embedding(skipped):
             vectors = embed([picture for _, picture in batch])
             fresh = {photo_id: vector for (photo_id, _), vector in zip(batch, vectors, strict=True)}
             with self._turn:
@@ -475,7 +500,7 @@ class MemoryBank:
         """What is damaged or does not agree, in words; empty where nothing is."""
         faults = self._store.check()
         with self._turn:
-            kept = {photo.photo_id: vector for photo, vector in self._store.photos(self.model)}
+            kept = {photo.photo_id: vector for photo, vector in self._store.load(self.model).photos}
             held = {photo_id for photos in self._photos.values() for photo_id in photos}
             if kept.keys() != held:
                 faults.append("Memory and store do not hold the same photos")
@@ -489,21 +514,34 @@ class MemoryBank:
         self._store.close()
 
     def _load(self) -> None:
-        for person in self._store.persons():
+        contents = self._store.load(self.model)
+        self._damaged = set(contents.damaged)
+        for fault in contents.faults:
+            log.error("%s. Restore a backup, or delete this person and register again", fault)
+        for person in contents.persons:
             self._persons[person.person_id] = person
             self._photos[person.person_id] = {}
-        for photo, vector in self._store.photos(self.model):
+        for photo, vector in contents.photos:
             self._photos[photo.person_id][photo.photo_id] = photo
             if vector is not None:
                 self._embeddings[photo.photo_id] = self._sound(vector, photo.person_id)
-        for counter in self._store.counter_examples():
+        for counter in contents.counter_examples:
             if counter.model == self.model:
                 self._sound(counter.embedding, counter.person_id)
             self._counters.setdefault(counter.person_id, {})[counter.counter_id] = counter
-        self._undos = {undo.undo_id: undo for undo in self._store.undos()}
+        self._undos = {undo.undo_id: undo for undo in contents.undos}
         self._settle()
         for person in list(self._persons.values()):
             self._refresh(person)
+
+    def _without_embedding(self, skipped: set[str]) -> list[tuple[str, bytes]]:
+        """The next photos to embed; whoever has a damaged picture joins those who are skipped."""
+        while True:
+            try:
+                return self._store.without_embedding(self.model, _REEMBED_BATCH, skipped)
+            except DamagedPerson as damaged:
+                log.error("%s", damaged.message)
+                skipped.add(damaged.person_id)
 
     def _sound(self, vector: Embedding, person_id: str) -> Embedding:
         """The vector itself.

@@ -1,84 +1,55 @@
-"""The store on SQL: its tables, and every statement that touches them. `sqlite.py` opens one."""
+"""The store on SQL: every statement that touches the tables of `schema.py`. `sqlite.py` opens one.
+
+Values are sealed and opened here and in `rows.py`; whoever calls sees plain records. The data key of a person is
+unwrapped for as long as a transaction needs it.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import IO, Any, Protocol
 
-import numpy as np
 import sqlalchemy as sa
 
-from visage.bank.store import (
-    CounterExample,
-    StoredPhoto,
-    from_micros,
-    person_from_json,
-    person_to_json,
-    to_micros,
+from visage.bank import rows
+from visage.bank.schema import (
+    counter_examples_table,
+    embeddings_table,
+    erasures_table,
+    key_slots_table,
+    merges_table,
+    persons_table,
+    photos_table,
+    undos_table,
+    vault_table,
 )
-from visage.errors import BankError
-from visage.types import Embedding, Issue, Person, Photo, Quality, Undo
+from visage.bank.store import Contents, CounterExample, Erasure, StoredPhoto, from_micros, to_micros
+from visage.bank.vault import NONCE_BYTES, DataKey, Place, Slot, Vault
+from visage.errors import BankError, DamagedPerson
+from visage.types import Embedding, Person, Photo, Undo
 
-metadata = sa.MetaData()
+log = logging.getLogger("visage")
 
-persons_table = sa.Table(
-    "persons",
-    metadata,
-    sa.Column("person_id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("relationship", sa.Text),
-    sa.Column("metadata", sa.Text, nullable=False),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("updated_at", sa.BigInteger, nullable=False),
-)
-photos_table = sa.Table(
-    "photos",
-    metadata,
-    sa.Column("photo_id", sa.Text, primary_key=True),
-    sa.Column(
-        "person_id",
-        sa.Text,
-        sa.ForeignKey("persons.person_id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
-    sa.Column("quality", sa.Text, nullable=False),
-    sa.Column("picture", sa.LargeBinary, nullable=False),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-)
-embeddings_table = sa.Table(
-    "embeddings",
-    metadata,
-    sa.Column("photo_id", sa.Text, sa.ForeignKey("photos.photo_id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("model", sa.Text, primary_key=True),
-    sa.Column("vector", sa.LargeBinary, nullable=False),  # float32, little-endian
-)
-counter_examples_table = sa.Table(
-    "counter_examples",
-    metadata,
-    sa.Column("counter_id", sa.Text, primary_key=True),
-    sa.Column(
-        "person_id", sa.Text, sa.ForeignKey("persons.person_id", ondelete="CASCADE"), nullable=False, index=True
-    ),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("vector", sa.LargeBinary, nullable=False),  # float32, little-endian
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-)
-undos_table = sa.Table(
-    "undos",
-    metadata,
-    sa.Column("undo_id", sa.Text, primary_key=True),
-    sa.Column(
-        "person_id", sa.Text, sa.ForeignKey("persons.person_id", ondelete="CASCADE"), nullable=False, index=True
-    ),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),  # JSON
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-)
+_UNREADABLE = (DamagedPerson, ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What a row can raise that was altered: sealed columns as DamagedPerson, readable ones as any of the others."""
+
+
+class Scrubber(Protocol):
+    """What sees to it that a deleted value is in no file of the store any more."""
+
+    def owe(self, connection: sa.Connection) -> None:
+        """Note, in this transaction, that something was deleted; what is owed is made up for at the next opening."""
+
+    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None) -> bool:
+        """Rewrite the files if one of the traces is found in them, or if None. True: none is there."""
 
 
 class SqlStore:
@@ -86,126 +57,138 @@ class SqlStore:
 
     Args:
         engine: its connections begin transactions themselves.
+        vault: the master key.
+        scrubber: of the database's files.
         lock_file: held open, and so locked, while the store is.
     """
 
-    def __init__(self, engine: sa.Engine, lock_file: IO[bytes] | None = None) -> None:
+    def __init__(
+        self, engine: sa.Engine, vault: Vault, scrubber: Scrubber, lock_file: IO[bytes] | None = None
+    ) -> None:
         self._engine = engine
+        self._vault = vault
+        self._scrubber = scrubber
         self._lock_file = lock_file
         self._turn = threading.RLock()
 
-    def persons(self) -> Iterator[Person]:
+    def load(self, model: str) -> Contents:
         """As `Store`."""
         with self._transaction() as connection:
-            for row in connection.execute(sa.select(persons_table)):
-                yield person_from_json(row._asdict())
-
-    def photos(self, model: str) -> Iterator[tuple[Photo, Embedding | None]]:
-        """As `Store`."""
-        columns = photos_table.c
-        query = (
-            sa.select(
-                columns.photo_id, columns.person_id, columns.quality, columns.created_at, embeddings_table.c.vector
-            )
-            .select_from(photos_table)
-            .outerjoin(
-                embeddings_table,
-                (embeddings_table.c.photo_id == columns.photo_id) & (embeddings_table.c.model == model),
-            )
-            .order_by(columns.created_at, columns.photo_id)
-        )
-        with self._transaction() as connection:
-            for row in connection.execute(query):
-                quality = json.loads(row.quality)
-                photo = Photo(
-                    photo_id=row.photo_id,
-                    person_id=row.person_id,
-                    quality=Quality(quality["score"], tuple(Issue(issue) for issue in quality["issues"])),
-                    created_at=from_micros(row.created_at),
-                )
-                yield photo, None if row.vector is None else np.frombuffer(row.vector, dtype="<f4")
+            return _Loading(connection, self._vault).contents(model)
 
     def add_person(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """As `Store`."""
         with self._transaction() as connection:
-            connection.execute(persons_table.insert(), person_to_json(person))
-            _insert_photos(connection, photos)
+            _insert_photos(connection, photos, self._insert_person(connection, person))
 
     def add_photos(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """As `Store`."""
         with self._transaction() as connection:
             _touch(connection, person)
-            _insert_photos(connection, photos)
+            _insert_photos(connection, photos, self._key(connection, person.person_id))
 
     def update_person(self, person: Person) -> None:
         """As `Store`."""
         with self._transaction() as connection:
-            connection.execute(
-                persons_table.update().where(persons_table.c.person_id == person.person_id), person_to_json(person)
-            )
+            row = rows.person_row(person, self._key(connection, person.person_id))
+            connection.execute(persons_table.update().where(persons_table.c.person_id == person.person_id), row)
 
-    def delete_person(self, person_id: str) -> None:
+    def delete_person(self, person_id: str) -> bool:
         """As `Store`."""
         with self._transaction() as connection:
-            connection.execute(persons_table.delete().where(persons_table.c.person_id == person_id))
+            absorbed = _absorbed(connection, person_id)
+            traces = _traces(connection, person_id)
+            self._scrubber.owe(connection)
+            _delete(connection, persons_table.c.person_id, [person_id])
+            _delete(connection, merges_table.c.source_id, absorbed)
+            _note_erased(connection, [person_id, *absorbed], datetime.now(UTC))
+        return self._scrub(traces)
 
-    def delete_photo(self, person: Person, photo_id: str) -> None:
+    def delete_photo(self, person: Person, photo_id: str) -> bool:
         """As `Store`."""
         with self._transaction() as connection:
+            traces = _traces(connection, person.person_id, [photo_id])
+            self._scrubber.owe(connection)
             _touch(connection, person)
-            connection.execute(photos_table.delete().where(photos_table.c.photo_id == photo_id))
+            _delete(connection, photos_table.c.photo_id, [photo_id])
+            _note_erased(connection, [photo_id], datetime.now(UTC))
+        return self._scrub(traces)
+
+    def erasures(self) -> list[Erasure]:
+        """As `Store`."""
+        columns = erasures_table.c
+        query = sa.select(erasures_table).order_by(columns.erased_at, columns.erased_id)
+        with self._transaction() as connection:
+            return [Erasure(row.erased_id, from_micros(row.erased_at)) for row in connection.execute(query)]
+
+    def apply_erasures(self, erasures: Sequence[Erasure]) -> int:
+        """As `Store`."""
+        count = 0
+        traces: list[bytes] = []
+        persons, photos = persons_table.c.person_id, photos_table.c
+        with self._transaction() as connection:
+            self._scrubber.owe(connection)
+            for erasure in erasures:
+                erased_id = erasure.erased_id
+                owner = connection.scalar(sa.select(photos.person_id).where(photos.photo_id == erased_id))
+                if owner is not None:
+                    traces += _traces(connection, owner, [erased_id])
+                traces += _traces(connection, erased_id)
+                for column in (persons, photos.photo_id):
+                    count += connection.execute(column.table.delete().where(column == erased_id)).rowcount
+                _note_erased(connection, [erased_id], erasure.erased_at)
+        self._scrub(traces)
+        return count
 
     def picture(self, photo_id: str) -> bytes | None:
         """As `Store`."""
-        query = sa.select(photos_table.c.picture).where(photos_table.c.photo_id == photo_id)
+        columns = photos_table.c
+        query = sa.select(columns.person_id, columns.picture).where(columns.photo_id == photo_id)
         with self._transaction() as connection:
-            picture: bytes | None = connection.scalar(query)
-        return picture
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            return self._key(connection, row.person_id).open(row.picture, rows.picture_place(row.person_id, photo_id))
 
-    def without_embedding(self, model: str, limit: int) -> list[tuple[str, bytes]]:
+    def without_embedding(self, model: str, limit: int, skipped: Collection[str]) -> list[tuple[str, bytes]]:
         """As `Store`."""
+        columns = photos_table.c
         done = sa.select(embeddings_table.c.photo_id).where(embeddings_table.c.model == model)
         query = (
-            sa.select(photos_table.c.photo_id, photos_table.c.picture)
-            .where(photos_table.c.photo_id.not_in(done))
-            .order_by(photos_table.c.photo_id)
+            sa.select(columns.photo_id, columns.person_id, columns.picture)
+            .where(columns.photo_id.not_in(done), columns.person_id.not_in(list(skipped)))
+            .order_by(columns.photo_id)
             .limit(limit)
         )
         with self._transaction() as connection:
-            return [(row.photo_id, row.picture) for row in connection.execute(query)]
+            return [
+                (
+                    row.photo_id,
+                    self._key(connection, row.person_id).open(
+                        row.picture, rows.picture_place(row.person_id, row.photo_id)
+                    ),
+                )
+                for row in connection.execute(query).all()
+            ]
 
     def add_embeddings(self, model: str, embeddings: Mapping[str, Embedding]) -> None:
         """As `Store`."""
+        columns = photos_table.c
+        query = sa.select(columns.photo_id, columns.person_id).where(columns.photo_id.in_(list(embeddings)))
         with self._transaction() as connection:
-            connection.execute(
-                embeddings_table.insert(),
-                [_embedding_row(photo_id, model, vector) for photo_id, vector in embeddings.items()],
-            )
-
-    def counter_examples(self) -> Iterator[CounterExample]:
-        """As `Store`."""
-        table = counter_examples_table
-        with self._transaction() as connection:
-            for row in connection.execute(sa.select(table).order_by(table.c.created_at, table.c.counter_id)):
-                yield CounterExample(
-                    counter_id=row.counter_id,
-                    person_id=row.person_id,
-                    model=row.model,
-                    embedding=np.frombuffer(row.vector, dtype="<f4"),
-                    created_at=from_micros(row.created_at),
-                )
-
-    def undos(self) -> Iterator[Undo]:
-        """As `Store`."""
-        with self._transaction() as connection:
-            for row in connection.execute(sa.select(undos_table).order_by(undos_table.c.created_at)):
-                yield Undo(row.undo_id, row.person_id, row.kind, json.loads(row.content), from_micros(row.created_at))
+            owners = [(row.photo_id, row.person_id) for row in connection.execute(query)]
+            made = [
+                rows.embedding_row(person_id, photo_id, model, embeddings[photo_id], self._key(connection, person_id))
+                for photo_id, person_id in owners
+            ]
+            connection.execute(embeddings_table.insert(), made)
 
     def reject(self, counter: CounterExample, undo: Undo) -> None:
         """As `Store`."""
         with self._transaction() as connection:
-            connection.execute(counter_examples_table.insert(), _counter_row(counter))
-            connection.execute(undos_table.insert(), _undo_row(undo))
+            key = self._key(connection, counter.person_id)
+            connection.execute(counter_examples_table.insert(), rows.counter_row(counter, key))
+            connection.execute(undos_table.insert(), rows.undo_row(undo, key))
 
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """As `Store`."""
@@ -215,12 +198,24 @@ class SqlStore:
 
     def merge(self, target: Person, source: Person, undo: Undo) -> None:
         """As `Store`."""
+        giver, taker = source.person_id, target.person_id
         with self._transaction() as connection:
+            traces = _traces(connection, giver)
+            self._scrubber.owe(connection)
             _touch(connection, target)
-            for table in (photos_table, counter_examples_table, undos_table):
-                _give(connection, table.c.person_id, [source.person_id], target.person_id)
-            connection.execute(undos_table.insert(), _undo_row(undo))
-            _delete(connection, persons_table.c.person_id, [source.person_id])
+            keys = (self._key(connection, giver), self._key(connection, taker))
+            _give_photos(connection, photos_table.c.person_id == giver, taker, keys)
+            _give_corrections(
+                connection,
+                counter_examples_table.c.person_id == giver,
+                undos_table.c.person_id == giver,
+                taker,
+                keys,
+            )
+            connection.execute(undos_table.insert(), rows.undo_row(undo, keys[1]))
+            _delete(connection, persons_table.c.person_id, [giver])
+            connection.execute(merges_table.insert(), {"source_id": giver, "target_id": taker})
+        self._scrub(traces)
 
     def split(
         self,
@@ -232,13 +227,23 @@ class SqlStore:
         undo_id: str,
     ) -> None:
         """As `Store`."""
+        giver, taker = target.person_id, source.person_id
         with self._transaction() as connection:
+            traces = _traces(connection, giver, photo_ids)
+            self._scrubber.owe(connection)
             _touch(connection, target)
-            connection.execute(persons_table.insert(), person_to_json(source))
-            _give(connection, photos_table.c.photo_id, photo_ids, source.person_id)
-            _give(connection, counter_examples_table.c.counter_id, counter_ids, source.person_id)
-            _give(connection, undos_table.c.undo_id, undo_ids, source.person_id)
+            keys = (self._key(connection, giver), self._insert_person(connection, source))
+            _give_photos(connection, photos_table.c.photo_id.in_(photo_ids), taker, keys)
+            _give_corrections(
+                connection,
+                counter_examples_table.c.counter_id.in_(counter_ids),
+                undos_table.c.undo_id.in_(undo_ids),
+                taker,
+                keys,
+            )
             _delete(connection, undos_table.c.undo_id, [undo_id])
+            _delete(connection, merges_table.c.source_id, [taker])
+        self._scrub(traces)
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """As `Store`."""
@@ -254,6 +259,9 @@ class SqlStore:
                 f"A row of {table} points to a row of {parent} that is not there"
                 for table, _, parent, _ in connection.execute(sa.text("PRAGMA foreign_key_check"))
             ]
+            loading = _Loading(connection, self._vault)
+            faults += loading.contents(None).faults
+            faults += loading.picture_faults()
         return faults
 
     def close(self) -> None:
@@ -262,6 +270,67 @@ class SqlStore:
             self._engine.dispose()
             if self._lock_file is not None:
                 self._lock_file.close()
+
+    def slots(self) -> list[Slot]:
+        """The secrets that open this bank beside its key, as far as the bank knows of them."""
+        with self._transaction() as connection:
+            return read_slots(connection)
+
+    def put_slot(self, slot: Slot) -> None:
+        """Keep a slot in place of the one of its kind. It must hold the present master key."""
+        with self._transaction() as connection:
+            _delete(connection, key_slots_table.c.kind, [slot.kind])
+            insert_slots(connection, [slot])
+
+    def vault(self) -> tuple[Vault, str, datetime]:
+        """The master key at work, the bank's id, and since when this key is its key."""
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(vault_table)).one()
+        return self._vault, row.bank_id, from_micros(row.key_since)
+
+    def rewrap(self, vault: Vault, slots: Sequence[Slot]) -> None:
+        """Make another master key this bank's key, with these slots and no others.
+
+        Raises:
+            DamagedPerson: a person's key cannot be read; nothing was changed.
+        """
+        columns = persons_table.c
+        with self._transaction() as connection:
+            self._scrubber.owe(connection)
+            for person_id, wrapped in connection.execute(sa.select(columns.person_id, columns.key)).all():
+                connection.execute(
+                    persons_table.update().where(columns.person_id == person_id),
+                    {"key": self._vault.rewrap(person_id, wrapped, vault)},
+                )
+            connection.execute(key_slots_table.delete())
+            insert_slots(connection, slots)
+            bank_id = connection.execute(sa.select(vault_table.c.bank_id)).scalar_one()
+            connection.execute(
+                vault_table.update(),
+                {"key_check": vault.key_check(bank_id), "key_since": to_micros(datetime.now(UTC))},
+            )
+        self._vault = vault
+        self._scrub(None)
+
+    def _key(self, connection: sa.Connection, person_id: str) -> DataKey:
+        query = sa.select(persons_table.c.key).where(persons_table.c.person_id == person_id)
+        return self._vault.key(person_id, connection.execute(query).scalar_one())
+
+    def _insert_person(self, connection: sa.Connection, person: Person) -> DataKey:
+        key, wrapped = self._vault.new_key(person.person_id)
+        connection.execute(persons_table.insert(), rows.person_row(person, key) | {"key": wrapped})
+        return key
+
+    def _scrub(self, traces: Sequence[bytes] | None) -> bool:
+        """What was deleted is deleted; that a trace of it is left is no reason to say otherwise, but to say so."""
+        with self._turn:
+            try:
+                clean = self._scrubber.scrub(self._engine, traces)
+            except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError):
+                clean = False
+        if not clean:
+            log.warning("What was forgotten could not be removed from the disk yet; the next start tries again")
+        return clean
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -274,6 +343,93 @@ class SqlStore:
                 raise BankError(in_words(exc)) from exc
 
 
+class _Loading:
+    """Reads everything in one transaction, and keeps apart the persons of whom something cannot be read."""
+
+    def __init__(self, connection: sa.Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._damaged: set[str] = set()
+        self._faults: list[str] = []
+        self._keys: dict[str, DataKey] = {}
+        self._persons: list[Person] = []
+        for row in connection.execute(sa.select(persons_table)):
+            try:
+                self._keys[row.person_id] = key = vault.key(row.person_id, row.key)
+                self._persons.append(rows.person_of(row, key))
+            except _UNREADABLE:
+                self._spoil(row.person_id, "record")
+
+    def contents(self, model: str | None) -> Contents:
+        """All but the pictures.
+
+        Args:
+            model: whose embeddings are wanted; None to read those of every model.
+        """
+        vectors = self._vectors(model)
+        photos: list[tuple[Photo, Embedding | None]] = []
+        columns = photos_table.c
+        query = sa.select(columns.photo_id, columns.person_id, columns.quality, columns.created_at)
+        for row in self._connection.execute(query.order_by(columns.created_at, columns.photo_id)):
+            try:
+                photo = rows.photo_of(row, self._keys[row.person_id])
+            except _UNREADABLE:
+                self._spoil(row.person_id, f"photo {row.photo_id}")
+            else:
+                photos.append((photo, vectors.get(photo.photo_id)))
+        counters: list[CounterExample] = []
+        table = counter_examples_table
+        for row in self._connection.execute(sa.select(table).order_by(table.c.created_at, table.c.counter_id)):
+            try:
+                counters.append(rows.counter_of(row, self._keys[row.person_id]))
+            except _UNREADABLE:
+                self._spoil(row.person_id, f"rejected face {row.counter_id}")
+        undos: list[Undo] = []
+        for row in self._connection.execute(sa.select(undos_table).order_by(undos_table.c.created_at)):
+            try:
+                undos.append(rows.undo_of(row, self._keys[row.person_id]))
+            except _UNREADABLE:  # who it belongs to is as well known as before
+                self._faults.append(f"Undo {row.undo_id} of person {row.person_id} is damaged")
+        return Contents(
+            persons=tuple(person for person in self._persons if person.person_id not in self._damaged),
+            photos=tuple(item for item in photos if item[0].person_id not in self._damaged),
+            counter_examples=tuple(counter for counter in counters if counter.person_id not in self._damaged),
+            undos=tuple(undo for undo in undos if undo.person_id not in self._damaged),
+            damaged=frozenset(self._damaged),
+            faults=tuple(self._faults),
+        )
+
+    def picture_faults(self) -> list[str]:
+        """Which pictures do not decrypt, in words."""
+        faults = []
+        columns = photos_table.c
+        for row in self._connection.execute(sa.select(columns.photo_id, columns.person_id, columns.picture)):
+            try:
+                self._keys[row.person_id].open(row.picture, rows.picture_place(row.person_id, row.photo_id))
+            except _UNREADABLE:
+                faults.append(f"The picture of photo {row.photo_id} of person {row.person_id} is damaged")
+        return faults
+
+    def _vectors(self, model: str | None) -> dict[str, Embedding]:
+        vectors: dict[str, Embedding] = {}
+        columns = embeddings_table.c
+        query = sa.select(columns.photo_id, columns.model, columns.vector, photos_table.c.person_id).join(
+            photos_table
+        )
+        if model is not None:
+            query = query.where(columns.model == model)
+        for row in self._connection.execute(query):
+            place = rows.vector_place(str(row.person_id), str(row.photo_id), str(row.model))
+            try:
+                vectors[row.photo_id] = rows.vector_of(row.vector, place, self._keys[row.person_id])
+            except _UNREADABLE:
+                self._spoil(row.person_id, f"embedding of photo {row.photo_id}")
+        return vectors
+
+    def _spoil(self, person_id: Any, what: str) -> None:
+        self._damaged.add(str(person_id))
+        self._faults.append(f"Person {person_id}: the {what} is damaged")
+
+
 def in_words(exc: Exception) -> str:
     """What a carer can do something about; the log has the rest."""
     text = str(exc).lower()
@@ -281,60 +437,126 @@ def in_words(exc: Exception) -> str:
         return "The disk is full; nothing was changed"
     if "readonly" in text or "read-only" in text or "unable to open" in text:
         return "The bank cannot be written; check the rights of the data directory"
-    if "malformed" in text or "not a database" in text:
+    if "malformed" in text or "not a database" in text or "no such table" in text or "no such column" in text:
         return "The bank is damaged. It was left untouched; restore a backup"
     return "The bank cannot be read or written; nothing was changed"
 
 
-def _embedding_row(photo_id: str, model: str, vector: Embedding) -> dict[str, Any]:
-    return {"photo_id": photo_id, "model": model, "vector": vector.astype("<f4").tobytes()}
+def read_slots(connection: sa.Connection) -> list[Slot]:
+    """The slots of a bank."""
+    return [
+        Slot(row.kind, json.loads(row.parameters), row.wrapped)
+        for row in connection.execute(sa.select(key_slots_table).order_by(key_slots_table.c.kind))
+    ]
 
 
-def _insert_photos(connection: sa.Connection, photos: Sequence[StoredPhoto]) -> None:
+def insert_slots(connection: sa.Connection, slots: Sequence[Slot]) -> None:
+    """Keep slots, none of whose kinds is there."""
+    for slot in slots:
+        row = {"kind": slot.kind, "parameters": json.dumps(slot.parameters), "wrapped": slot.wrapped}
+        connection.execute(key_slots_table.insert(), row)
+
+
+def _insert_photos(connection: sa.Connection, photos: Sequence[StoredPhoto], key: DataKey) -> None:
     if not photos:
         return
-    rows = [
-        {
-            "photo_id": stored.photo.photo_id,
-            "person_id": stored.photo.person_id,
-            "quality": json.dumps(
-                {"score": stored.photo.quality.score, "issues": [i.value for i in stored.photo.quality.issues]}
-            ),
-            "picture": stored.picture,
-            "created_at": to_micros(stored.photo.created_at),
-        }
-        for stored in photos
-    ]
-    connection.execute(photos_table.insert(), rows)
+    connection.execute(photos_table.insert(), [rows.photo_row(stored, key) for stored in photos])
     connection.execute(
         embeddings_table.insert(),
-        [_embedding_row(stored.photo.photo_id, stored.model, stored.embedding) for stored in photos],
+        [
+            rows.embedding_row(stored.photo.person_id, stored.photo.photo_id, stored.model, stored.embedding, key)
+            for stored in photos
+        ],
     )
 
 
-def _counter_row(counter: CounterExample) -> dict[str, Any]:
-    return {
-        "counter_id": counter.counter_id,
-        "person_id": counter.person_id,
-        "model": counter.model,
-        "vector": counter.embedding.astype("<f4").tobytes(),
-        "created_at": to_micros(counter.created_at),
-    }
+def _give_photos(
+    connection: sa.Connection, wanted: sa.ColumnElement[bool], taker: str, keys: tuple[DataKey, DataKey]
+) -> None:
+    """Make photos another person's: every value is sealed anew, from the first key to the second."""
+
+    def anew(sealed: bytes, place: Callable[[str], Place], giver: str) -> bytes:
+        return keys[1].seal(keys[0].open(sealed, place(giver)), place(taker))
+
+    columns, of_embeddings = photos_table.c, embeddings_table.c
+    for photo in connection.execute(sa.select(photos_table).where(wanted)).all():
+        photo_id, giver = photo.photo_id, photo.person_id
+        row = {
+            "person_id": taker,
+            "quality": anew(photo.quality, partial(rows.quality_place, photo_id=photo_id), giver),
+            "picture": anew(photo.picture, partial(rows.picture_place, photo_id=photo_id), giver),
+        }
+        connection.execute(photos_table.update().where(columns.photo_id == photo_id), row)
+        own = sa.select(embeddings_table).where(of_embeddings.photo_id == photo_id)
+        for embedding in connection.execute(own).all():
+            place = partial(rows.vector_place, photo_id=photo_id, model=embedding.model)
+            connection.execute(
+                embeddings_table.update().where(
+                    of_embeddings.photo_id == photo_id, of_embeddings.model == embedding.model
+                ),
+                {"vector": anew(embedding.vector, place, giver)},
+            )
 
 
-def _undo_row(undo: Undo) -> dict[str, Any]:
-    return {
-        "undo_id": undo.undo_id,
-        "person_id": undo.person_id,
-        "kind": undo.kind,
-        "content": json.dumps(dict(undo.content), ensure_ascii=False),
-        "created_at": to_micros(undo.created_at),
-    }
+def _give_corrections(
+    connection: sa.Connection,
+    counters_wanted: sa.ColumnElement[bool],
+    undos_wanted: sa.ColumnElement[bool],
+    taker: str,
+    keys: tuple[DataKey, DataKey],
+) -> None:
+    """Make rejected looks and undos another person's: sealed anew."""
+    counters, undos = counter_examples_table, undos_table
+    for row in connection.execute(sa.select(counters).where(counters_wanted)).all():
+        counter = replace(rows.counter_of(row, keys[0]), person_id=taker)
+        connection.execute(
+            counters.update().where(counters.c.counter_id == row.counter_id), rows.counter_row(counter, keys[1])
+        )
+    for row in connection.execute(sa.select(undos).where(undos_wanted)).all():
+        undo = replace(rows.undo_of(row, keys[0]), person_id=taker)
+        connection.execute(undos.update().where(undos.c.undo_id == row.undo_id), rows.undo_row(undo, keys[1]))
 
 
-def _give(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str], person_id: str) -> None:
-    """Make the rows of these ids a person's."""
-    connection.execute(column.table.update().where(column.in_(ids)), {"person_id": person_id})
+def _traces(connection: sa.Connection, person_id: str, photo_ids: Sequence[str] | None = None) -> list[bytes]:
+    """By what the values of a person, or of some photos, would be found in a file."""
+    photos, embeddings = photos_table.c, embeddings_table.c
+    wanted = photos.person_id == person_id
+    if photo_ids is not None:
+        wanted &= photos.photo_id.in_(photo_ids)
+    queries = [
+        sa.select(photos.quality, photos.picture).where(wanted),
+        sa.select(embeddings.vector).join(photos_table).where(wanted),
+    ]
+    if photo_ids is None:
+        for table, names in (
+            (persons_table, ("key", "content")),
+            (counter_examples_table, ("vector",)),
+            (undos_table, ("content",)),
+        ):
+            columns = [table.c[name] for name in names]
+            queries.append(sa.select(*columns).where(table.c.person_id == person_id))
+    values = [value for query in queries for row in connection.execute(query) for value in row]
+    # The nonce is random, and at the beginning: where it is not found, the value is not.
+    return [value[1 : 1 + NONCE_BYTES] for value in values if isinstance(value, bytes) and len(value) > NONCE_BYTES]
+
+
+def _absorbed(connection: sa.Connection, person_id: str) -> list[str]:
+    """Everyone who was merged into a person, directly or by way of others."""
+    found: list[str] = []
+    waiting = [person_id]
+    while waiting:
+        query = sa.select(merges_table.c.source_id).where(merges_table.c.target_id == waiting.pop())
+        sources = [source_id for (source_id,) in connection.execute(query) if source_id not in found]
+        found += sources
+        waiting += sources
+    return found
+
+
+def _note_erased(connection: sa.Connection, ids: Sequence[str], when: datetime) -> None:
+    _delete(connection, erasures_table.c.erased_id, ids)
+    connection.execute(
+        erasures_table.insert(), [{"erased_id": erased_id, "erased_at": to_micros(when)} for erased_id in ids]
+    )
 
 
 def _delete(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> None:

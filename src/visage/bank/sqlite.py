@@ -1,95 +1,293 @@
-"""The bank's file: made, locked, brought up to date and opened.
+"""The bank's file: made, locked, unlocked, brought up to date and opened.
 
 SQLite runs with a rollback journal (TRUNCATE), not a write-ahead log: Debian 12's SQLite has a known reset race
 there, and a bank that is read into memory at start gains nothing from it.
+
+A change of the schema happens on a copy, which takes the file's place when it is done: whenever the process is
+killed, the file is wholly of the old schema or wholly of the new one. The file as it was stays beside it
+(`visage.db.old`) until the new one has proved whole at the next start.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
+import mmap
 import os
 import sqlite3
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
+from alembic.script import ScriptDirectory
 from sqlalchemy.pool import StaticPool
 
-from visage.bank.sql import SqlStore, in_words
+from visage.bank import keys
+from visage.bank.keys import KeyRecord, KeySource
+from visage.bank.schema import persons_table, vault_table
+from visage.bank.sql import SqlStore, in_words, insert_slots, read_slots
+from visage.bank.store import to_micros
+from visage.bank.vault import Vault
 from visage.errors import BankError
 
+log = logging.getLogger("visage")
+
 FILE_NAME = "visage.db"
+OLD_NAME = "visage.db.old"
+ENCRYPTED_SINCE = "0003"
+"""The first revision of the schema whose values are sealed."""
+
+_DRAFT_NAME = "visage.new"
+_LOCK_NAME = "visage.lock"
 _APPLICATION_ID = 0x56495347  # "VISG": marks the file as ours
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY = "Another Visage is using this bank. Stop it first, or talk to it with --url"
 
 
-def open_store(data_dir: Path) -> SqlStore:
+def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
     """Open the bank in a directory; make both where there are none.
 
-    A new bank appears under its name only when it is complete. A file that is there but cannot be read is never
-    replaced by a fresh one.
+    A new bank appears under its name only when it is complete. A file that is there but cannot be read, or one that
+    was there and is gone, is never replaced by a fresh one.
+
+    Args:
+        data_dir: of the bank.
+        source: of the master key; None for the file `master.key` in the directory.
 
     Raises:
-        BankError: another process uses it; it is damaged, of a newer version or no bank; the directory cannot be
-            written.
+        BankError: another process uses it; its key is missing or wrong; it is damaged, gone, of a newer version or no
+            bank; the directory cannot be written.
     """
+    source = source or KeySource()
     path = data_dir / FILE_NAME
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock_file = _lock(data_dir / "visage.lock")
-    except OSError as exc:
-        raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
+    lock_file = _lock(data_dir)
     try:
         if not path.exists():
-            _create(path)
+            _refuse_if_gone(lock_file, data_dir)
+            _create(data_dir, source)
+        vault, changed = _bring_up_to_date(data_dir, source)
         engine = _connect(path)
+        scrubber = FileScrubber(data_dir)
         try:
-            _migrate(engine)
+            scrubber.make_up(engine)
+            store = SqlStore(engine, vault, scrubber, lock_file)
+            _mark(lock_file, store)
+            if not changed:
+                _drop_old(data_dir, store)
         except BaseException:
             engine.dispose()
             raise
+    except OSError as exc:
+        lock_file.close()
+        raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
+        lock_file.close()
+        raise BankError(in_words(exc)) from exc
     except BaseException:
         lock_file.close()
         raise
-    return SqlStore(engine, lock_file)
+    return store
 
 
-def _lock(path: Path) -> IO[bytes]:
+def read_key_record(data_dir: Path) -> KeyRecord | None:
+    """What the bank in a directory knows of its key; None where there is no bank, or one that is not encrypted yet.
+
+    Raises:
+        BankError: as `open_store`.
+    """
+    path = data_dir / FILE_NAME
+    if not path.exists():
+        return None
+    with closing(_lock(data_dir)):
+        engine = _connect(path)
+        try:
+            with engine.begin() as connection:
+                revision = _revision(connection)
+                return _key_record(connection) if revision is not None and revision >= ENCRYPTED_SINCE else None
+        except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError) as exc:
+            raise BankError(in_words(exc)) from exc
+        finally:
+            engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class FileScrubber:
+    """Sees to it that what was deleted is in no file of the bank any more.
+
+    SQLite overwrites what it deletes (secure_delete), but may have left a copy where it once moved rows from page to
+    page. Rewriting the file (VACUUM) leaves nothing but the rows that are there.
+    """
+
+    data_dir: Path
+
+    def owe(self, connection: sa.Connection) -> None:
+        """As `Scrubber`: the mark is in the header of the file."""
+        connection.exec_driver_sql("PRAGMA user_version=1")
+
+    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None) -> bool:
+        """As `Scrubber`."""
+        keys.erase_file(self.data_dir / OLD_NAME)
+        clean = traces is not None and not self._found(traces)
+        if not clean:
+            _outside_transaction(engine, "VACUUM")
+            clean = not self._found(traces or ())
+        if clean:
+            _outside_transaction(engine, "PRAGMA user_version=0")
+        return clean
+
+    def make_up(self, engine: sa.Engine) -> None:
+        """Rewrite the file if that is owed."""
+        with engine.begin() as connection:
+            owed = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if owed:
+            self.scrub(engine, None)
+
+    def _found(self, traces: Sequence[bytes]) -> bool:
+        for path in self.data_dir.glob("visage.*"):
+            if path.is_file() and path.stat().st_size:
+                with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    if any(content.find(trace) >= 0 for trace in traces):
+                        return True
+        return False
+
+
+def _lock(data_dir: Path) -> IO[bytes]:
     """Keep other processes out for as long as the file stays open; a killed process lets go by itself."""
-    file = path.open("ab")
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (data_dir / _LOCK_NAME).open("a+b")
+    except OSError as exc:
+        raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         file.close()
-        raise BankError("Another Visage is using this bank. Stop it first, or talk to it with --url") from exc
+        raise BankError(_BUSY) from exc
     return file
 
 
-def _create(path: Path) -> None:
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)  # left by a first start that was cut short
+def _refuse_if_gone(lock_file: IO[bytes], data_dir: Path) -> None:
+    """A bank that was here is not begun anew."""
+    if lock_file.seek(0, os.SEEK_END) or (data_dir / keys.KEY_FILE_NAME).exists():
+        raise BankError(
+            f"The bank was here and is gone: there is no {FILE_NAME}. Restore a backup; to begin an empty bank, "
+            "choose another data directory"
+        )
+
+
+def _mark(lock_file: IO[bytes], store: SqlStore) -> None:
+    """Write into the lock file that there is a bank, should its file ever be missing."""
+    if lock_file.seek(0, os.SEEK_END) == 0:
+        _, bank_id, _ = store.vault()
+        lock_file.write(f"{bank_id}\n".encode())
+        lock_file.flush()
+        os.fsync(lock_file.fileno())
+
+
+def _create(data_dir: Path, source: KeySource) -> None:
+    vault = keys.first_key(source, data_dir)
+    draft = _fresh_draft(data_dir)
+    engine = _connect(draft, fresh=True)
     try:
-        draft.touch(mode=0o600)
-        engine = _connect(draft, fresh=True)
-        try:
-            _migrate(engine)
-        finally:
-            engine.dispose()
-        draft.rename(path)
-        Path(f"{draft}-journal").unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as exc:
-        raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
+        _migrate(engine, vault, source)
+    finally:
+        engine.dispose()
+    _put_in_place(draft, data_dir)
+    source.key_file(data_dir).settle()
 
 
-def _connect(path: Path, *, fresh: bool = False) -> sa.Engine:
+def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
+    """Find the key, and change the schema if it is an older one. Returns the key, and whether that was so."""
+    path = data_dir / FILE_NAME
+    engine = _connect(path)
+    try:
+        with engine.begin() as connection:
+            revision = _revision(connection)
+            encrypted = revision is not None and revision >= ENCRYPTED_SINCE
+            record = _key_record(connection) if encrypted else None
+    finally:
+        engine.dispose()
+    if revision is None:
+        raise BankError("The bank is damaged. It was left untouched; restore a backup")
+    script = ScriptDirectory.from_config(_alembic())
+    if revision not in {step.revision for step in script.walk_revisions()}:
+        raise BankError("This bank was made by a newer version of Visage; install that version or later")
+    vault = keys.first_key(source, data_dir) if record is None else keys.unlock(source, data_dir, record)
+    if revision == script.get_current_head():
+        return vault, False
+    _copy(path, data_dir / OLD_NAME)
+    draft = _fresh_draft(data_dir)
+    _copy(path, draft)
+    engine = _connect(draft, foreign_keys=False)
+    try:
+        _migrate(engine, vault, source)
+        _outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
+    finally:
+        engine.dispose()
+    _put_in_place(draft, data_dir)
+    if record is None:
+        source.key_file(data_dir).settle()
+        log.warning(
+            "The bank is encrypted now. %s is a copy of it as it was, NOT encrypted; it is removed at the next "
+            "start, or when something is forgotten. Remove it yourself if you are sure that all is well",
+            OLD_NAME,
+        )
+    return vault, True
+
+
+def _drop_old(data_dir: Path, store: SqlStore) -> None:
+    """Remove the copy from before a change of schema, once the bank has proved whole at a later start."""
+    old = data_dir / OLD_NAME
+    if old.exists() and not store.check():
+        keys.erase_file(old)
+        log.info("The bank is whole; the copy of it in the old format was removed")
+
+
+def _fresh_draft(data_dir: Path) -> Path:
+    draft = data_dir / _DRAFT_NAME
+    for path in (draft, _journal(draft)):
+        path.unlink(missing_ok=True)  # left by a start that was cut short
+    draft.touch(mode=0o600)
+    return draft
+
+
+def _put_in_place(draft: Path, data_dir: Path) -> None:
+    _sync(draft)
+    draft.replace(data_dir / FILE_NAME)
+    _journal(draft).unlink(missing_ok=True)
+    _sync(data_dir)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A consistent copy of a database, on disk when this returns."""
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600)
+    with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(target)) as writer:
+        writer.execute("PRAGMA journal_mode=OFF")
+        reader.backup(writer)
+    _sync(target)
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False, isolation_level=None)
         try:
@@ -97,11 +295,19 @@ def _connect(path: Path, *, fresh: bool = False) -> sa.Engine:
                 connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             elif connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
                 raise BankError(f"{path.name} is damaged, or no Visage bank. It was left untouched")
-            for pragma in ("journal_mode=TRUNCATE", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
+            for pragma in (
+                "journal_mode=TRUNCATE",
+                "synchronous=FULL",
+                "secure_delete=ON",
+                "temp_store=MEMORY",
+                f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
         except BaseException:
             connection.close()
             raise
+        # A text that a broken disk made unreadable is another text: it opens nothing, and spoils no other row.
+        connection.text_factory = lambda raw: raw.decode(errors="replace")
         return connection
 
     # isolation_level=None makes the driver begin nothing by itself; transactions then cover schema changes too.
@@ -110,15 +316,50 @@ def _connect(path: Path, *, fresh: bool = False) -> sa.Engine:
     return engine
 
 
-def _migrate(engine: sa.Engine) -> None:
-    """Bring the schema up to date, in one transaction."""
+def _outside_transaction(engine: sa.Engine, statement: str) -> None:
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute(statement)
+    finally:
+        connection.close()
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    revision: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
+
+
+def _key_record(connection: sa.Connection) -> KeyRecord:
+    row = connection.execute(sa.select(vault_table)).one_or_none()
+    wrapped = connection.execute(sa.select(persons_table.c.person_id, persons_table.c.key))
+    if row is None:
+        raise BankError("The bank's record of its key is missing. It was left untouched; restore a backup")
+    return KeyRecord(
+        bank_id=row.bank_id,
+        key_check=row.key_check,
+        slots=read_slots(connection),
+        wrapped=[(person_id, key) for person_id, key in wrapped],
+    )
+
+
+def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except CommandError as exc:
-        raise BankError("This bank was made by a newer version of Visage; install that version or later") from exc
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
-        raise BankError(in_words(exc)) from exc
+    return config
+
+
+def _migrate(engine: sa.Engine, vault: Vault, source: KeySource) -> None:
+    """Bring the schema up to date, and give a bank that had no key its key, in one transaction."""
+    config = _alembic()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        config.attributes["vault"] = vault
+        command.upgrade(config, "head")
+        if connection.execute(sa.select(vault_table)).one_or_none() is None:
+            bank_id = str(uuid.uuid4())
+            since = to_micros(datetime.now(UTC))
+            connection.execute(
+                vault_table.insert(),
+                {"bank_id": bank_id, "key_check": vault.key_check(bank_id), "key_since": since},
+            )
+            insert_slots(connection, keys.first_slots(source, vault, bank_id))

@@ -1,14 +1,14 @@
 """Where a bank is kept: the contract of a store, and the records that go in and out.
 
-A store keeps rows and answers by id. It never searches or sorts by what a person typed, so that those values may be
-ciphertext to it; names are searched in memory (`bank.py`). Every method that writes is one transaction, durable
+A store keeps rows and answers by id. It never searches or sorts by what a person typed, since those values are
+ciphertext on disk; names are searched in memory (`bank.py`). Every method that writes is one transaction, durable
 when it returns.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -53,14 +53,41 @@ class CounterExample:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """That a person or a photo was forgotten: the id, which says nothing by itself, and when."""
+
+    erased_id: str
+    erased_at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """All that a bank keeps in memory.
+
+    Attributes:
+        persons: with `embedding_count` left at 0.
+        photos: oldest first, each with its embedding by the model asked for, or None where there is none.
+        counter_examples: rejected looks, oldest first.
+        undos: the corrections that can be taken back, oldest first.
+        damaged: ids of the persons of whom something does not decrypt; nothing of theirs is in the other fields.
+        faults: everything that is damaged, in words.
+    """
+
+    persons: tuple[Person, ...]
+    photos: tuple[tuple[Photo, Embedding | None], ...]
+    counter_examples: tuple[CounterExample, ...]
+    undos: tuple[Undo, ...]
+    damaged: frozenset[str]
+    faults: tuple[str, ...]
+
+
 class Store(Protocol):
-    """The contract of every store. All methods raise BankError where the store cannot be read or written."""
+    """The contract of every store. All methods raise BankError where the store cannot be read or written, and
+    DamagedPerson where what they need of one person is damaged."""
 
-    def persons(self) -> Iterator[Person]:
-        """All persons, with `embedding_count` left at 0."""
-
-    def photos(self, model: str) -> Iterator[tuple[Photo, Embedding | None]]:
-        """All photos, oldest first, each with its embedding by this model, or None where there is none."""
+    def load(self, model: str) -> Contents:
+        """Everything but the pictures."""
 
     def add_person(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """Keep a new person with photos."""
@@ -71,26 +98,33 @@ class Store(Protocol):
     def update_person(self, person: Person) -> None:
         """Replace what is kept of a person; the photos stay."""
 
-    def delete_person(self, person_id: str) -> None:
-        """Remove a person with all photos and embeddings."""
+    def delete_person(self, person_id: str) -> bool:
+        """Remove a person, damaged or not, with the key and all that it opened, and remember that it was done.
 
-    def delete_photo(self, person: Person, photo_id: str) -> None:
-        """Remove a photo with its embeddings, and keep the person's new `updated_at`."""
+        Returns: no trace of it is left in any file of the store. Where False, the store tries again when it is
+            opened.
+        """
+
+    def delete_photo(self, person: Person, photo_id: str) -> bool:
+        """Remove a photo with its embeddings, and keep the person's new `updated_at`; returns as `delete_person`."""
+
+    def erasures(self) -> list[Erasure]:
+        """What was forgotten, oldest first."""
+
+    def apply_erasures(self, erasures: Sequence[Erasure]) -> int:
+        """Forget again what a backup had brought back, and remember that it is forgotten.
+
+        Returns: how many persons and photos were still there.
+        """
 
     def picture(self, photo_id: str) -> bytes | None:
         """The JPEG of a photo; None where there is no such photo."""
 
-    def without_embedding(self, model: str, limit: int) -> list[tuple[str, bytes]]:
-        """Up to `limit` photos (id, picture) that this model has not embedded."""
+    def without_embedding(self, model: str, limit: int, skipped: Collection[str]) -> list[tuple[str, bytes]]:
+        """Up to `limit` photos (id, picture) that this model has not embedded, of all but the persons skipped."""
 
     def add_embeddings(self, model: str, embeddings: Mapping[str, Embedding]) -> None:
         """Keep the embeddings that a model made, by photo id."""
-
-    def counter_examples(self) -> Iterator[CounterExample]:
-        """All rejected looks, oldest first."""
-
-    def undos(self) -> Iterator[Undo]:
-        """All corrections that can be taken back, oldest first."""
 
     def reject(self, counter: CounterExample, undo: Undo) -> None:
         """Keep a rejected look, and how to take that back."""

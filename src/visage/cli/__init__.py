@@ -8,8 +8,8 @@ import typer
 
 from visage import __version__
 from visage.api.app import serve as run_server
-from visage.cli import accuracy, installation, people
-from visage.cli.client import DataDir, read_settings
+from visage.cli import accuracy, installation, key, people
+from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import fail, out
 from visage.errors import VisageError
 
@@ -39,7 +39,7 @@ def serve(
     data_dir: DataDir = None,
 ) -> None:
     """Serve the API, until Ctrl-C."""
-    raise typer.Exit(run_server(read_settings(host=host, port=port, data_dir=data_dir)))
+    raise typer.Exit(run_server(ask_passphrase(read_settings(host=host, port=port, data_dir=data_dir))))
 
 
 for command in (
@@ -54,4 +54,5 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(people.persons_app, name="persons")
+app.add_typer(key.key_app, name="key")
 app.add_typer(installation.models_app, name="models")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Annotated, Any, TypeVar
 
 import httpx
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from visage.api.app import PREFIX, create_app
+from visage.bank.sqlite import read_key_record
 from visage.cli.console import err
 from visage.errors import InstallationError, VisageError
 from visage.settings import Settings
@@ -43,6 +45,20 @@ def read_settings(**overrides: Any) -> Settings:
         raise InstallationError(text) from exc
 
 
+def ask_passphrase(current: Settings) -> Settings:
+    """The settings, with the passphrase asked for where the bank needs one and there is someone to ask."""
+    if current.passphrase or current.master_key or not sys.stdin.isatty():
+        return current
+    try:
+        record = read_key_record(current.data_dir)
+    except VisageError:  # whoever opens the bank will say the same
+        return current
+    if record is None or record.slot("passphrase") is None:
+        return current
+    passphrase = typer.prompt("Passphrase of the bank", hide_input=True, err=True)
+    return current.model_copy(update={"passphrase": SecretStr(passphrase)})
+
+
 def call(url: str | None, data_dir: Path | None, method: str, path: str, **options: Any) -> dict[str, Any]:
     """One request; returns the reply's data."""
 
@@ -67,12 +83,12 @@ async def request(client: httpx.AsyncClient, method: str, path: str, **options: 
         error = reply["error"]
         fields = (error.get("details") or {}).get("fields") or []
         reasons = "; ".join(f"{field['field']} {field['message']}" for field in fields)
-        message = reasons or error["message"]
+        message, code = reasons or error["message"], error["code"]
     except httpx.HTTPError as exc:
         raise VisageError(f"No server answers at {client.base_url}: {exc or type(exc).__name__}") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise VisageError(f"What answers at {client.base_url} is not Visage") from exc
-    raise VisageError(message)
+    raise VisageError(message, {"code": code})
 
 
 def server_at(url: str) -> httpx.AsyncClient:
@@ -97,7 +113,8 @@ def with_client(url: str | None, data_dir: Path | None, use: Callable[[httpx.Asy
         if url is not None:
             async with server_at(url) as client:
                 return await use(client)
-        async with own_client(read_settings(data_dir=data_dir)) as client:
+        settings = await asyncio.to_thread(ask_passphrase, read_settings(data_dir=data_dir))
+        async with own_client(settings) as client:
             return await use(client)
 
     return asyncio.run(run())

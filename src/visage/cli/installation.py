@@ -17,9 +17,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from visage.api.app import PREFIX, create_app
+from visage.api.service import key_source
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import FILE_NAME, open_store
-from visage.cli.client import DataDir, read_settings
+from visage.bank.keys import KEY_FILE_NAME
+from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
+from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import cell, err, out, say
 from visage.errors import InstallationError, VisageError
 from visage.recognition.recognizer import open_recognizer
@@ -81,9 +83,10 @@ def openapi() -> None:
 
 def reembed(data_dir: DataDir = None) -> None:
     """Embed every photo that another model embedded, from the stored pictures. Stop the server first."""
-    current = read_settings(data_dir=data_dir)
+    current = ask_passphrase(read_settings(data_dir=data_dir))
     recognizer = open_recognizer(
         data_dir=current.data_dir,
+        key=key_source(current),
         threads=current.inference_threads,
         limits=Limits(),
         similarity_threshold=None,
@@ -101,7 +104,7 @@ def reembed(data_dir: DataDir = None) -> None:
 
 def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
     """Tell what is wrong with this installation, and how to mend it."""
-    current = read_settings(data_dir=data_dir, port=port)
+    current = ask_passphrase(read_settings(data_dir=data_dir, port=port))
     healthy = True
     for subject, check in CHECKS.items():
         try:
@@ -114,7 +117,18 @@ def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
 
 def check_packages(_: Settings) -> str:
     """Is everything importable that the server imports?"""
-    needed = ("alembic", "cv2", "fastapi", "numpy", "openvino", "PIL", "simplejpeg", "sqlalchemy", "uvicorn")
+    needed = (
+        "alembic",
+        "cryptography",
+        "cv2",
+        "fastapi",
+        "numpy",
+        "openvino",
+        "PIL",
+        "simplejpeg",
+        "sqlalchemy",
+        "uvicorn",
+    )
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise InstallationError(f"missing: {', '.join(missing)}; run `make serve` again")
@@ -144,14 +158,16 @@ def check_data_dir(current: Settings) -> str:
 
 def check_bank(current: Settings) -> str:
     """Is the bank whole, and made by this model?"""
-    if not (current.data_dir / FILE_NAME).exists():
+    if not (current.data_dir / FILE_NAME).exists() and not (current.data_dir / KEY_FILE_NAME).exists():
         return "none yet; the first start makes it"
     if running := visage_at(current):
         return f"in use by the Visage {running['version']} that is running: {running['persons']} persons"
-    bank = MemoryBank(open_store(current.data_dir), model=MODEL_NAME, dimension=DIMENSION)
+    bank = MemoryBank(open_store(current.data_dir, key_source(current)), model=MODEL_NAME, dimension=DIMENSION)
     try:
         if faults := bank.check():
             raise InstallationError("; ".join(faults))
+        if (current.data_dir / OLD_NAME).exists():
+            raise InstallationError(f"{OLD_NAME}, the bank as it was, is still there; start once more to remove it")
         if bank.foreign_photos:
             raise InstallationError(f"{bank.foreign_photos} photos are of another model; run `visage reembed`")
         return f"whole: {bank.person_count} persons, {bank.embedding_count} embeddings"

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from visage.cli.client import AsJson, DataDir, Url, call, request, with_client
 from visage.cli.console import cell, out, plain, say
+from visage.errors import BankError, VisageError
 
 persons_app = typer.Typer(help="The people who are remembered.", no_args_is_help=True)
 
@@ -139,14 +140,21 @@ def delete(
     """Forget a person and every photo of theirs. This cannot be undone."""
 
     async def forget(client: httpx.AsyncClient) -> str | None:
-        person = await request(client, "GET", f"/persons/{quote(person_id, safe='')}")
-        question = f"Forget {plain(person['name'])} and {person['embedding_count']} photo(s) for good?"
+        try:
+            person = await request(client, "GET", f"/persons/{quote(person_id, safe='')}")
+            name, question = str(person["name"]), f"{plain(person['name'])} and {person['embedding_count']} photo(s)"
+        except VisageError as error:
+            if (error.details or {}).get("code") != BankError.code:
+                raise
+            name, question = person_id, "this person, of whom something cannot be read any more,"
+        question = f"Forget {question} for good?"
         if not yes and not await asyncio.to_thread(typer.confirm, question):
             return None
-        await request(client, "DELETE", f"/persons/{quote(person_id, safe='')}")
-        return str(person["name"])
+        reply = await request(client, "DELETE", f"/persons/{quote(person_id, safe='')}")
+        rest = "" if reply["complete"] else " Something may be left on the disk; the next start removes it."
+        return f"{name} is forgotten.{rest}"
 
-    name = with_client(url, data_dir, forget)
-    if name is None:
+    told = with_client(url, data_dir, forget)
+    if told is None:
         raise typer.Exit(1)
-    say(f"{name} is forgotten.")
+    say(told)

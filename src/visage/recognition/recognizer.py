@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.bank import Hit, MemoryBank
+from visage.bank.keys import KeySource
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
 from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
@@ -409,6 +410,7 @@ def _likenesses(hits: Sequence[Hit]) -> list[Likeness]:
 def open_recognizer(
     *,
     data_dir: Path,
+    key: KeySource,
     threads: int,
     limits: Limits,
     similarity_threshold: float | None,
@@ -419,7 +421,7 @@ def open_recognizer(
 
     Raises: WeightsError, BankError, InstallationError.
     """
-    bank = MemoryBank(open_store(data_dir), model=MODEL_NAME, dimension=DIMENSION)
+    bank = MemoryBank(open_store(data_dir, key), model=MODEL_NAME, dimension=DIMENSION)
     try:
         pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled")
         decider = Decider(

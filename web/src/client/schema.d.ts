@@ -500,6 +500,11 @@ export interface components {
              * @constant
              */
             deleted: true;
+            /**
+             * Complete
+             * @description A search of the bank's files found no trace of it. Where false, the next start removes what is left.
+             */
+            complete: boolean;
         };
         /**
          * Detection
@@ -1096,6 +1101,11 @@ export interface components {
              * @constant
              */
             deleted: true;
+            /**
+             * Complete
+             * @description A search of the bank's files found no trace of it. Where false, the next start removes what is left.
+             */
+            complete: boolean;
         };
         /**
          * PhotoOutcome
@@ -1543,7 +1553,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `NOT_READY` */
+            /** @description `BANK_ERROR` or `NOT_READY` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2122,7 +2132,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `NOT_READY` */
+            /** @description `BANK_ERROR` or `NOT_READY` */
             503: {
                 headers: {
                     [name: string]: unknown;

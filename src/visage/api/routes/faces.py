@@ -33,7 +33,9 @@ async def detect(recognizer: RecognizerDep, service: ServiceDep, image: ImageFie
 @router.post(
     "/verify",
     operation_id="verify",
-    responses=refusals(*_IMAGE_ERRORS, errors.NoFaceDetected, errors.MultipleFaces, errors.PersonNotFound),
+    responses=refusals(
+        *_IMAGE_ERRORS, errors.NoFaceDetected, errors.MultipleFaces, errors.PersonNotFound, errors.BankError
+    ),
 )
 async def verify(
     recognizer: RecognizerDep,

@@ -81,7 +81,9 @@ async def list_persons(
     )
 
 
-@router.get("/persons/{person_id}", operation_id="get_person", responses=refusals(errors.PersonNotFound))
+@router.get(
+    "/persons/{person_id}", operation_id="get_person", responses=refusals(errors.PersonNotFound, errors.BankError)
+)
 async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[PersonWithPhotos]:
     """One person, with the photos."""
     bank = recognizer.bank
@@ -120,8 +122,8 @@ async def update_person(
 )
 async def delete_person(recognizer: RecognizerDep, service: ServiceDep, person_id: str) -> Envelope[Deleted]:
     """Forget a person with every photo."""
-    await service.store(recognizer.bank.forget, person_id)
-    return Envelope(data=Deleted(person_id=person_id))
+    complete = await service.store(recognizer.bank.forget, person_id)
+    return Envelope(data=Deleted(person_id=person_id, complete=complete))
 
 
 @router.post(
@@ -160,8 +162,8 @@ async def delete_photo(
     recognizer: RecognizerDep, service: ServiceDep, person_id: str, photo_id: str
 ) -> Envelope[PhotoDeleted]:
     """Forget one photo of a person."""
-    await service.store(recognizer.bank.forget_photo, person_id, photo_id)
-    return Envelope(data=PhotoDeleted(photo_id=photo_id))
+    complete = await service.store(recognizer.bank.forget_photo, person_id, photo_id)
+    return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=complete))
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

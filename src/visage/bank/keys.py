@@ -1,0 +1,338 @@
+"""The master key: where it comes from, and how it is changed without ever being the only thing that is half done.
+
+A key file is renamed into place only when the bank is sealed by what is in it. Until then the new key lies beside it
+(`master.key.new`), so that at any moment one of the two opens the bank. A `master.key` without a bank therefore tells
+that the bank was there, and is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visage.bank.vault import (
+    Slot,
+    Vault,
+    key_from_text,
+    key_to_text,
+    new_key,
+    new_recovery_key,
+    passphrase_slot,
+    recovery_slot,
+)
+from visage.errors import BankError, DamagedPerson
+
+if TYPE_CHECKING:
+    from visage.bank.sql import SqlStore
+
+log = logging.getLogger("visage")
+
+KEY_FILE_NAME = "master.key"
+MIN_PASSPHRASE = 8
+
+_HEADER = "# The master key of this Visage. Whoever has it and visage.db can read the bank; without it nobody can.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where the master key comes from: the first of these that is set.
+
+    Attributes:
+        master_key: itself, in base64.
+        passphrase: opens it.
+        file: holds it; None for `master.key` in the data directory.
+    """
+
+    master_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    file: Path | None = None
+
+    def key_file(self, data_dir: Path) -> KeyFile:
+        """The file, whether the key comes from there or not."""
+        return KeyFile(self.file or data_dir / KEY_FILE_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A master key in a file: base64 in one line; lines that begin with # are remarks."""
+
+    path: Path
+
+    @property
+    def draft(self) -> Path:
+        """Where a key lies until the bank is sealed by it."""
+        return self.path.with_name(self.path.name + ".new")
+
+    def read(self) -> bytes | None:
+        """The key; None where there is no file.
+
+        Raises:
+            BankError: it cannot be read, or holds no key.
+        """
+        return _read(self.path)
+
+    def write_draft(self, key: bytes) -> None:
+        """Keep a key beside the file, on disk when this returns.
+
+        Raises:
+            BankError: it cannot be written.
+        """
+        try:
+            self.draft.unlink(missing_ok=True)
+            descriptor = os.open(self.draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"{_HEADER}{key_to_text(key)}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(self.path.parent)
+        except OSError as exc:
+            raise BankError(f"The key file {self.path.name} cannot be written: {exc.strerror}") from exc
+
+    def settle(self) -> None:
+        """Make the draft, if there is one, the file."""
+        try:
+            if self.draft.exists():
+                self.draft.replace(self.path)
+                _sync_folder(self.path.parent)
+        except OSError as exc:
+            raise BankError(f"The key file {self.path.name} cannot be written: {exc.strerror}") from exc
+
+    def remove(self) -> None:
+        """Overwrite and remove the file and the draft."""
+        for path in (self.path, self.draft):
+            erase_file(path)
+
+    def find(self, record: KeyRecord) -> Vault | None:
+        """The key that opens a bank, from the file or the draft; the two are brought in order.
+
+        Raises:
+            BankError: the file holds no key, or there is a key and it is another bank's.
+        """
+        key = self.read()
+        if key is not None and record.fits(Vault(key)):
+            erase_file(self.draft)  # a change of key that was cut short before the bank knew of it
+            return Vault(key)
+        try:
+            new = _read(self.draft)
+        except BankError:
+            new = None
+        if new is not None and record.fits(Vault(new)):
+            self.settle()
+            return Vault(new)
+        if key is None and new is None:
+            return None
+        raise BankError(
+            f"The key in {self.path.name} is not this bank's key. Put back the right one, or run `visage key recover`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What a bank knows of its key.
+
+    Attributes:
+        bank_id: random.
+        key_check: made by the key.
+        slots: secrets that open it.
+        wrapped: some persons' keys, by id; they know the key again should the check be damaged.
+    """
+
+    bank_id: str
+    key_check: bytes
+    slots: Sequence[Slot]
+    wrapped: Sequence[tuple[str, bytes]]
+
+    def fits(self, vault: Vault) -> bool:
+        """Is this the bank's key?"""
+        if vault.fits(self.bank_id, self.key_check):
+            return True
+        for person_id, wrapped in self.wrapped:
+            try:
+                vault.key(person_id, wrapped)
+            except DamagedPerson:
+                continue
+            log.warning("The bank's key check is damaged; its key opens it nevertheless")
+            return True
+        return False
+
+    def slot(self, kind: str) -> Slot | None:
+        """The slot of a kind, if there is one."""
+        return next((slot for slot in self.slots if slot.kind == kind), None)
+
+
+def first_key(source: KeySource, data_dir: Path) -> Vault:
+    """The key for a bank that has none yet. A new one lies in the draft of the key file until `KeyFile.settle`.
+
+    Raises:
+        BankError: what is set is no key, or a file cannot be written.
+    """
+    if source.master_key is not None:
+        return Vault(key_from_text(source.master_key))
+    if source.passphrase is not None:
+        check_passphrase(source.passphrase)
+        return Vault(new_key())
+    file = source.key_file(data_dir)
+    if (key := file.read()) is not None:
+        return Vault(key)
+    key = new_key()
+    file.write_draft(key)
+    return Vault(key)
+
+
+def first_slots(source: KeySource, vault: Vault, bank_id: str) -> list[Slot]:
+    """The slots of a bank that is new: one where a passphrase is to open it."""
+    if source.master_key is None and source.passphrase is not None:
+        return [passphrase_slot(source.passphrase, vault, bank_id)]
+    return []
+
+
+def unlock(source: KeySource, data_dir: Path, record: KeyRecord) -> Vault:
+    """The key of a bank.
+
+    Raises:
+        BankError: it is missing or wrong; the words say what to do.
+    """
+    if source.master_key is not None:
+        vault = Vault(key_from_text(source.master_key))
+        if not record.fits(vault):
+            raise BankError("VISAGE_MASTER_KEY is not this bank's key. Set the right one")
+        return vault
+    slot = record.slot("passphrase")
+    if source.passphrase is not None:
+        if slot is None:
+            raise BankError(
+                "This bank is not protected by a passphrase. Unset VISAGE_PASSPHRASE, or run `visage key passphrase`"
+            )
+        key = slot.open(source.passphrase, record.bank_id)
+        if key is None:
+            raise BankError("The passphrase is wrong. If it is lost, run `visage key recover`")
+        return Vault(key)
+    if slot is not None:
+        raise BankError("This bank is protected by a passphrase. Set VISAGE_PASSPHRASE")
+    file = source.key_file(data_dir)
+    found = file.find(record)
+    if found is None:
+        raise BankError(
+            f"The key of this bank is missing: there is no file {file.path.name}. Put it back from your copy, or run "
+            "`visage key recover`"
+        )
+    return found
+
+
+def rotate(store: SqlStore, source: KeySource, data_dir: Path, key: bytes) -> None:
+    """Make another master key the bank's; all persons' keys are wrapped anew. A recovery key is void from then on.
+
+    Args:
+        store: open.
+        source: where the key comes from, as before. Where that is `master_key`, the caller sees to the new one.
+        data_dir: of the store.
+        key: the new one.
+
+    Raises:
+        BankError: nothing was changed.
+    """
+    vault, (_, bank_id, _) = Vault(key), store.vault()
+    slots = first_slots(source, vault, bank_id)
+    if slots or source.master_key is not None:
+        store.rewrap(vault, slots)
+        return
+    file = source.key_file(data_dir)
+    file.write_draft(key)
+    store.rewrap(vault, [])
+    file.settle()
+
+
+def protect(store: SqlStore, data_dir: Path, file: KeyFile, passphrase: str | None) -> None:
+    """Let a passphrase open the bank from now on, and no file; or a file, where it is None. The key is a new one.
+
+    Raises:
+        BankError: nothing was changed.
+    """
+    if passphrase is None:
+        rotate(store, KeySource(file=file.path), data_dir, new_key())
+    else:
+        check_passphrase(passphrase)
+        rotate(store, KeySource(passphrase=passphrase), data_dir, new_key())
+        file.remove()
+
+
+def add_recovery_key(store: SqlStore) -> str:
+    """Make a recovery key; the one before is void. It is kept nowhere."""
+    vault, bank_id, _ = store.vault()
+    recovery_key = new_recovery_key()
+    store.put_slot(recovery_slot(recovery_key, vault, bank_id))
+    return recovery_key
+
+
+def recovered_key(record: KeyRecord, recovery_key: str) -> bytes:
+    """The master key, by the recovery key.
+
+    Raises:
+        BankError: there is none, or it is another.
+    """
+    slot = record.slot("recovery")
+    if slot is None:
+        raise BankError("This bank has no recovery key, or its key was changed after that was printed")
+    key = slot.open(recovery_key, record.bank_id)
+    if key is None:
+        raise BankError("That is not this bank's recovery key; compare it with the paper letter by letter")
+    return key
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Is it long enough?
+
+    Raises:
+        BankError: it is not.
+    """
+    if len(passphrase) < MIN_PASSPHRASE:
+        raise BankError(f"The passphrase is too short: at least {MIN_PASSPHRASE} characters; four words are good")
+
+
+def erase_file(path: Path) -> None:
+    """Overwrite a file with zeros and remove it; one that is not there is no error.
+
+    Raises:
+        BankError: it cannot be.
+    """
+    try:
+        with path.open("r+b") as file:
+            left = path.stat().st_size
+            while left > 0:
+                left -= file.write(bytes(min(left, 2**20)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync_folder(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise BankError(f"{path.name} cannot be removed: {exc.strerror}") from exc
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        text = path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise BankError(f"The key file {path.name} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise BankError(f"The key file {path.name} is damaged. Put it back from your copy") from exc
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    try:
+        return key_from_text(lines[0] if len(lines) == 1 else "")
+    except BankError as exc:
+        raise BankError(f"The key file {path.name} is damaged. Put it back from your copy") from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
