@@ -531,8 +531,10 @@ class MemoryBank:
             self._counters.setdefault(counter.person_id, {})[counter.counter_id] = counter
         self._undos = {undo.undo_id: undo for undo in contents.undos}
         self._settle()
-        for person in list(self._persons.values()):
-            self._refresh(person)
+        known = [person for person in map(self._derive, list(self._persons.values())) if person.embedding_count]
+        if known:
+            templates = np.stack([self._template(person.person_id) for person in known])
+            self._index.put_all([person.person_id for person in known], templates)
 
     def _without_embedding(self, skipped: set[str]) -> list[tuple[str, bytes]]:
         """The next photos to embed; whoever has a damaged picture joins those who are skipped."""
@@ -656,6 +658,15 @@ class MemoryBank:
 
     def _refresh(self, person: Person) -> Person:
         """Bring all that is derived of a person in line with photos and rejected looks."""
+        person = self._derive(person)
+        if person.embedding_count:
+            self._index.put(person.person_id, self._template(person.person_id))
+        else:
+            self._index.remove(person.person_id)
+        return person
+
+    def _derive(self, person: Person) -> Person:
+        """All of that but the index."""
         person_id = person.person_id
         scores = [photo.quality.score for key, photo in self._photos[person_id].items() if key in self._embeddings]
         person = self._persons[person_id] = replace(person, embedding_count=len(scores))
@@ -665,10 +676,6 @@ class MemoryBank:
             self._rejected[person_id] = np.stack([counter.embedding for counter in counters])
         else:
             self._rejected.pop(person_id, None)
-        if scores:
-            self._index.put(person_id, self._template(person_id))
-        else:
-            self._index.remove(person_id)
         return person
 
     def _template(self, person_id: str) -> Embedding:
