@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -262,6 +262,10 @@ class SqlStore:
             self._engine.dispose()
             if self._lock_file is not None:
                 self._lock_file.close()
+
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """As `Store`."""
+        return self._transaction()
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
