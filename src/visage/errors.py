@@ -19,6 +19,7 @@
     │   ├── DuplicatePerson       DUPLICATE_PERSON
     │   ├── LastPhoto             LAST_PHOTO
     │   └── CannotUndo            CANNOT_UNDO
+    ├── InvalidRequest            INVALID_REQUEST
     ├── AccessError               who asks, and from where
     │   ├── HostNotAllowed        HOST_NOT_ALLOWED
     │   ├── Unauthenticated       UNAUTHENTICATED
@@ -175,6 +176,13 @@ class CannotUndo(Conflict):
 
     code = "CANNOT_UNDO"
     default_message = "The photos have changed too much since; one of the two persons would be left without any"
+
+
+class InvalidRequest(VisageError):
+    """No sound HTTP, or more of it than anyone needs: headers, an address."""
+
+    code = "INVALID_REQUEST"
+    default_message = "This is not a request that the server understands"
 
 
 class AccessError(VisageError):

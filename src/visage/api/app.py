@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from visage import __version__
 from visage.api import errors, live, page
-from visage.api.connection import MAX_HEADER_BYTES, BodyPatience, PatientProtocol
+from visage.api.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, PatientProtocol
 from visage.api.deps import MAX_IMAGES
 from visage.api.guard import Guard
 from visage.api.https import ensure_certificate, hosts_of, print_invitation, reachable_at
@@ -89,6 +89,7 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
         )
     hosts, any_address = own_hosts(settings)
     app.add_middleware(Door, hosts=hosts, any_address=any_address, origins=origins)
+    app.add_middleware(HeaderLimit)
     app.add_middleware(SecureHeaders)
     app.add_middleware(RequestId)
     _describe(app, required)
@@ -133,6 +134,7 @@ def serve(settings: Settings) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(listed(settings.allowed_hosts)),  # else anybody could name any address as their own
             ws="websockets-sansio",
             ws_max_size=live.max_message_bytes(settings.max_image_bytes),
             ws_max_queue=1,

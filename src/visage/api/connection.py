@@ -14,10 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from visage.api.errors import envelope
+from visage.api.errors import reply_to
+from visage.errors import InvalidRequest
 
 HEADERS_TIMEOUT_S = 5.0
 MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS = 100
 MAX_CONNECTIONS = 500
 _UNREAD_BODY_TIMEOUT_S = 2.0
 
@@ -61,7 +63,7 @@ class PatientProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the envelope."""
-        body = envelope(400, "INVALID_REQUEST", "This is not a request that the server understands").body
+        body = reply_to(InvalidRequest()).body
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -82,6 +84,26 @@ class PatientProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class HeaderLimit:
+    """Refuses more headers, or a longer address, than anyone needs; Uvicorn counts only those that come in pieces."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] in {"http", "websocket"}:
+            headers = scope["headers"]
+            size_bytes = sum(len(name) + len(value) + 4 for name, value in headers)
+            size_bytes += len(scope["query_string"]) + len(scope["path"])
+            if size_bytes > MAX_HEADER_BYTES or len(headers) > MAX_HEADERS:
+                reply = reply_to(InvalidRequest("The request has more or longer headers than this server takes"))
+                reply.headers["Connection"] = "close"
+                await reply(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class BodyPatience:

@@ -32,6 +32,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.CannotUndo: 409,
     errors.DuplicatePerson: 409,
     errors.LastPhoto: 409,
+    errors.InvalidRequest: 400,
     errors.HostNotAllowed: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,

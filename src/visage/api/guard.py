@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import logging
 import re
@@ -86,7 +87,7 @@ class Guard:
         try:
             return service.access.principal(connection)
         except Unauthenticated as error:
-            await self._write(UNKNOWN, "authenticate", address_of(connection), error.code)
+            await self._write(UNKNOWN, "authenticate", _address(connection), error.code)
             raise
 
     async def _live(self, principal: Principal | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,7 +146,7 @@ class Guard:
     async def _note(self, scope: Scope, operation: Operation, outcome: str, more_ids: Sequence[str] = ()) -> None:
         principal: Principal | None = scope["state"]["principal"]
         if operation.operation_id == "sign_in" and outcome != "ok":
-            subject = address_of(HTTPConnection(scope))
+            subject = _address(HTTPConnection(scope))
         else:
             ids = [value.lower() for value in operation.parameters.values() if _ID.fullmatch(value.lower())]
             subject = " ".join(dict.fromkeys([*ids, *more_ids]))
@@ -191,6 +192,14 @@ async def _until_revoked(
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": "The key was revoked"})
             except (OSError, RuntimeError):
                 log.debug("A connection whose key was revoked was gone already")
+
+
+def _address(connection: HTTPConnection) -> str:
+    """Where a request comes from; nothing else that a proxy may have been told."""
+    try:
+        return str(ipaddress.ip_address(address_of(connection)))
+    except ValueError:
+        return "unknown"
 
 
 def _parse(body: bytes) -> dict[str, Any]:

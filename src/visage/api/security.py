@@ -8,9 +8,9 @@ comes from (Origin, Sec-Fetch-Site: cross-site POST and WebSocket). Programs suc
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,7 +21,8 @@ from visage.settings import Settings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[a-zA-Z0-9._-]{1,253})(:(?P<port>[0-9]{1,5}))?")
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -101,7 +102,7 @@ class Door:
             await self._app(scope, receive, send)
 
     def _known(self, host: str) -> bool:
-        name = _split(f"//{host}")[0]
+        name, _ = _split(host)
         if name is None:
             return False
         if name in self._hosts:
@@ -115,11 +116,11 @@ class Door:
             return headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
         if origin in self._origins:
             return True
-        scheme = origin.partition(":")[0]
-        here = _split(f"{scheme}://{headers['host']}")  # the port that Host leaves out is that of the page's scheme
+        scheme, _, name = origin.partition("://")
+        own = _split(headers["host"], scheme)  # the port that Host leaves out is that of the page's scheme
         return (
-            scheme in {"http", "https"}
-            and _split(origin) == here
+            scheme in _DEFAULT_PORTS
+            and _split(name, scheme) == own
             and headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
         )
 
@@ -160,15 +161,12 @@ def _changes_something(scope: Scope) -> bool:
     return scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
 
 
-def _split(url: str) -> tuple[str | None, int | None]:
-    """Host, in lower case, and port of an address; (None, None) where it is none."""
-    try:
-        parts = urlsplit(url)
-        if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-            return None, None
-        return parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
+def _split(host: str, scheme: str = "") -> tuple[str | None, int | None]:
+    """Name, in lower case, and port of `name:port`; (None, None) where it is nothing of the kind."""
+    parts = _HOST.fullmatch(host)
+    if parts is None:
         return None, None
+    return parts["name"].strip("[]").lower(), int(parts["port"]) if parts["port"] else _DEFAULT_PORTS.get(scheme)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
