@@ -13,13 +13,21 @@
     │   ├── PhotoNotFound         PHOTO_NOT_FOUND
     │   ├── SightingNotFound      NOT_FOUND
     │   ├── UnknownNotFound       NOT_FOUND
-    │   └── UndoNotFound          NOT_FOUND
+    │   ├── UndoNotFound          NOT_FOUND
+    │   └── KeyNotFound           NOT_FOUND
     ├── Conflict
     │   ├── DuplicatePerson       DUPLICATE_PERSON
     │   ├── LastPhoto             LAST_PHOTO
     │   └── CannotUndo            CANNOT_UNDO
+    ├── InvalidRequest            INVALID_REQUEST
+    ├── AccessError               who asks, and from where
+    │   ├── HostNotAllowed        HOST_NOT_ALLOWED
+    │   ├── Unauthenticated       UNAUTHENTICATED
+    │   ├── Forbidden             FORBIDDEN
+    │   └── TooManyGuesses        RATE_LIMITED
     ├── NotReady                  NOT_READY
     ├── Overloaded                RATE_LIMITED
+    ├── NotAccounted              NOT_ACCOUNTED
     └── InstallationError         INSTALLATION_ERROR
         ├── WeightsError          WEIGHTS_ERROR
         └── BankError             BANK_ERROR
@@ -137,6 +145,12 @@ class UndoNotFound(Missing):
     default_message = "There is nothing to undo under this id; corrections can be undone for 30 days"
 
 
+class KeyNotFound(Missing):
+    """No API key with that id."""
+
+    default_message = "No API key with this id"
+
+
 class Conflict(VisageError):
     """The request is sound, the state of the bank forbids it."""
 
@@ -165,6 +179,47 @@ class CannotUndo(Conflict):
     default_message = "The photos have changed too much since; one of the two persons would be left without any"
 
 
+class InvalidRequest(VisageError):
+    """No sound HTTP, or more of it than anyone needs: headers, an address."""
+
+    code = "INVALID_REQUEST"
+    default_message = "This is not a request that the server understands"
+
+
+class AccessError(VisageError):
+    """Who asks, or from where, is not allowed to."""
+
+    code = "FORBIDDEN"
+
+
+class HostNotAllowed(AccessError):
+    """The request names a host that this server is not known by: a foreign page may have sent it (DNS rebinding)."""
+
+    code = "HOST_NOT_ALLOWED"
+    default_message = "This server does not answer to that name; VISAGE_ALLOWED_HOSTS adds one"
+
+
+class Unauthenticated(AccessError):
+    """No API key, or one that is not known."""
+
+    code = "UNAUTHENTICATED"
+    default_message = "This needs an API key"
+
+
+class Forbidden(AccessError):
+    """The key's role does not allow this, or a foreign page sent it."""
+
+    code = "FORBIDDEN"
+    default_message = "This is not allowed"
+
+
+class TooManyGuesses(AccessError):
+    """Wrong keys came from this address; `details.retry_after_s` says how long none is looked at."""
+
+    code = "RATE_LIMITED"
+    default_message = "Too many wrong keys came from your address; try again in a moment"
+
+
 class NotReady(VisageError):
     """Models or bank are still loading."""
 
@@ -177,6 +232,13 @@ class Overloaded(VisageError):
 
     code = "RATE_LIMITED"
     default_message = "Too many requests at once; try again in a moment"
+
+
+class NotAccounted(VisageError):
+    """Something was done, and the audit log could not be written."""
+
+    code = "NOT_ACCOUNTED"
+    default_message = "It was done, but could not be written to the audit log; check the disk of the data directory"
 
 
 class InstallationError(VisageError):

@@ -23,6 +23,25 @@ class Settings(BaseSettings):
     host: str = Field(
         "127.0.0.1", description="Address to serve on. The default is reachable from this computer only."
     )
+    https: bool = Field(
+        False,
+        description="Serve HTTPS with a certificate made here, as `visage serve --https` does. Unless `VISAGE_HOST` "
+        "says otherwise, on all addresses.",
+    )
+    require_key: bool = Field(
+        False,
+        description="Ask for an API key on this computer too. Where others can reach the server, it always does.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Further names that the server answers to, separated by commas: those by which a proxy or a "
+        "router leads here. With any, a key is asked for.",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Pages of other servers that may use the API, separated by commas, such as "
+        "`https://panel.home:8123`.",
+    )
     port: int = Field(8000, ge=0, le=65535, description="TCP port to serve on.")
     data_dir: Path = Field(Path("data"), description="Folder of the bank (`visage.db`) and the compiled models.")
     key_file: Path | None = Field(

@@ -9,17 +9,26 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
+from starlette.middleware.cors import CORSMiddleware
 
 from visage import __version__
 from visage.api import errors, live, page
+from visage.api.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, PatientProtocol
 from visage.api.deps import MAX_IMAGES
+from visage.api.guard import Guard
+from visage.api.https import ensure_certificate, hosts_of, print_invitation, reachable_at
 from visage.api.middleware import BodyLimit, RequestId
-from visage.api.routes import corrections, faces, health, people, unknowns
+from visage.api.openapi import describe_access
+from visage.api.roles import Operations
+from visage.api.routes import access, corrections, faces, health, people, unknowns
+from visage.api.security import Door, SecureHeaders, keys_required, listed, own_hosts
 from visage.api.service import Service
 from visage.errors import VisageError
 from visage.settings import Settings
@@ -34,12 +43,17 @@ picture, or stream frames to the WebSocket `/ws/identify`. Every reply is an env
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Make the application; it loads models and bank in the background once it is started."""
+def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
+    """Make the application; it loads models and bank in the background once it is started.
+
+    Args:
+        served: whether others can reach it; a command that uses it in its own process shows no key.
+    """
+    required = served and keys_required(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings)
+        service = app.state.service = Service(settings, keys_required=required)
         service.start()
         try:
             yield
@@ -57,13 +71,42 @@ def create_app(settings: Settings) -> FastAPI:
     # Photos wait in memory, never in temporary files on a disk.
     MultiPartParser.spool_max_size = _max_body(settings, MAX_IMAGES)
     errors.install(app)
-    for router in (health.router, people.router, faces.router, corrections.router, unknowns.router):
+    for router in (health.router, people.router, faces.router, corrections.router, unknowns.router, access.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(live.router)
     page.install(app)
     app.add_middleware(BodyLimit, limit=lambda path: _max_body(settings, _images_at(path)))
+    app.add_middleware(BodyPatience)
+    app.add_middleware(
+        Guard,
+        service=lambda: app.state.service,
+        operations=cache(lambda: Operations(app.openapi())),
+    )
+    origins = listed(settings.allowed_origins)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["X-API-Key", "Authorization"]
+        )
+    hosts, any_address = own_hosts(settings)
+    app.add_middleware(Door, hosts=hosts, any_address=any_address, origins=origins)
+    app.add_middleware(HeaderLimit)
+    app.add_middleware(SecureHeaders)
     app.add_middleware(RequestId)
+    _describe(app, required)
     return app
+
+
+def _describe(app: FastAPI, required: bool) -> None:
+    """Let the OpenAPI document tell of rights."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            describe_access(plain(), keys_required=required)
+        assert app.openapi_schema is not None  # noqa: S101 - made by the line before
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def serve(settings: Settings) -> int:
@@ -73,15 +116,25 @@ def serve(settings: Settings) -> int:
     )
     for chatty in ("alembic", "uvicorn.error", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    certificate = None
+    if settings.https:
+        if "host" not in settings.model_fields_set:
+            settings = settings.model_copy(update={"host": "0.0.0.0"})  # noqa: S104 - a key is needed then
+        certificate = ensure_certificate(settings.data_dir, hosts_of(settings.host))
     app = create_app(settings)
     server = _Server(
         uvicorn.Config(
             app,
+            http=PatientProtocol,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            ssl_certfile=certificate.certificate_path if certificate else None,
+            ssl_keyfile=certificate.key_path if certificate else None,
             host=settings.host,
             port=settings.port,
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(listed(settings.allowed_hosts)),  # else anybody could name any address as their own
             ws="websockets-sansio",
             ws_max_size=live.max_message_bytes(settings.max_image_bytes),
             ws_max_queue=1,
@@ -128,10 +181,12 @@ class _Server(uvicorn.Server):
         except VisageError:
             self.failed = self.should_exit = True
             return
-        for server in self.servers:
-            for bound in server.sockets:
-                host, port = bound.getsockname()[:2]
-                log.info("Visage answers on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        bound = [each.getsockname()[:2] for server in self.servers for each in server.sockets]
+        addresses = reachable_at(bound, "https" if self.config.is_ssl else "http")
+        for address in addresses:
+            log.info("Visage answers on %s", address)
+        if self.config.is_ssl:
+            print_invitation(addresses[0])
 
 
 def _images_at(path: str) -> int:

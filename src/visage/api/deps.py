@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, File, Form, UploadFile
 from fastapi.requests import HTTPConnection
 
+from visage.api.access import Principal
 from visage.api.service import Service
 from visage.errors import InvalidValue
 from visage.recognition.recognizer import Recognizer
@@ -27,6 +28,15 @@ def get_service(connection: HTTPConnection) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(get_service)]
+
+
+def get_principal(connection: HTTPConnection) -> Principal | None:
+    """Who sends the request; None where nobody said so, at a route that is open to all."""
+    principal: Principal | None = connection.state.principal
+    return principal
+
+
+PrincipalDep = Annotated[Principal | None, Depends(get_principal)]
 
 
 def get_recognizer(service: ServiceDep) -> Recognizer:
@@ -56,6 +66,15 @@ def clean_relationship(relationship: str | None) -> str | None:
         InvalidValue: too long, or with characters that are no text.
     """
     return (_text("relationship", relationship) or None) if relationship is not None else None
+
+
+def clean_label(label: str) -> str:
+    """What a key is called, trimmed; may be empty.
+
+    Raises:
+        InvalidValue: too long, or with characters that are no text.
+    """
+    return _text("label", label)
 
 
 def clean_metadata(metadata: Any) -> dict[str, Any]:

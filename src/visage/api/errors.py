@@ -28,10 +28,17 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.SightingNotFound: 404,
     errors.UnknownNotFound: 404,
     errors.UndoNotFound: 404,
+    errors.KeyNotFound: 404,
     errors.CannotUndo: 409,
     errors.DuplicatePerson: 409,
     errors.LastPhoto: 409,
+    errors.InvalidRequest: 400,
+    errors.HostNotAllowed: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.TooManyGuesses: 429,
     errors.Overloaded: 429,
+    errors.NotAccounted: 503,
     errors.NotReady: 503,
     errors.BankError: 503,
     errors.DamagedPerson: 503,
@@ -46,6 +53,7 @@ _FRAMEWORK = {
     403: ("FORBIDDEN", "This is not allowed"),
     404: ("NOT_FOUND", "There is nothing at this address"),
     405: ("METHOD_NOT_ALLOWED", "This address does not take that method"),
+    408: ("REQUEST_TIMEOUT", "The request came too slowly"),
     413: ("IMAGE_TOO_LARGE", "The request is larger than this server allows"),
 }
 
@@ -57,6 +65,16 @@ def envelope(status: int, code: str, message: str, details: Mapping[str, Any] | 
         error["details"] = dict(details)
     headers = {"Retry-After": _RETRY_AFTER_S} if status in {429, 503} else None
     return JSONResponse({"success": False, "data": None, "error": error}, status, headers)
+
+
+def reply_to(error: VisageError) -> JSONResponse:
+    """The reply to an exception."""
+    reply = envelope(status_of(error), error.code, error.message, error.details)
+    if isinstance(error, errors.TooManyGuesses) and error.details:
+        reply.headers["Retry-After"] = str(error.details["retry_after_s"])
+    if isinstance(error, errors.Unauthenticated):
+        reply.headers["WWW-Authenticate"] = "Bearer"
+    return reply
 
 
 def status_of(error: VisageError) -> int:
@@ -83,7 +101,7 @@ async def _visage_error(request: Request, error: Exception) -> JSONResponse:
         log.error("%s: %s", error.code, error.message, exc_info=error)
     if status == 500:
         return internal_error(request.scope["state"]["request_id"])
-    return envelope(status, error.code, error.message, error.details)
+    return reply_to(error)
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:

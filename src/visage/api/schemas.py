@@ -59,10 +59,15 @@ class ErrorEnvelope(BaseModel):
     error: ErrorBody
 
 
-class Health(BaseModel):
-    """State of the server."""
+class HealthStatus(BaseModel):
+    """That the server is well: all that it tells without a key, where it asks for one."""
 
     status: Literal["ok"] = "ok"
+
+
+class Health(HealthStatus):
+    """State of the server."""
+
     version: str
     model: str
     persons: int

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from visage.api.access import Access
+from visage.bank.access import AccessStore
+from visage.bank.audit import Audit
 from visage.bank.keys import KeySource
-from visage.errors import NotReady, Overloaded, VisageError
+from visage.errors import InstallationError, NotReady, Overloaded, VisageError
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.settings import Settings
 from visage.vision.image import Limits
@@ -39,13 +42,16 @@ class Service:
     first served. What only reads or writes the bank has a thread of its own and does not wait for models.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, keys_required: bool) -> None:
         self.settings = settings
+        self.keys_required = keys_required
         self.limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
         self.failure: VisageError | None = None
         self.connections = 0
         self._started = time.monotonic()
         self._recognizer: Recognizer | None = None
+        self._access: Access | None = None
+        self._audit: Audit | None = None
         self._pending = 0
         self._vision = ThreadPoolExecutor(1, "visage-vision")
         self._storage = ThreadPoolExecutor(1, "visage-storage")
@@ -72,6 +78,28 @@ class Service:
         if self._recognizer is None:
             raise NotReady(self.failure.message if self.failure else None)
         return self._recognizer
+
+    @property
+    def access(self) -> Access:
+        """Who may use the server.
+
+        Raises:
+            NotReady: still loading, or loading failed.
+        """
+        if self._access is None:
+            raise NotReady(self.failure.message if self.failure else None)
+        return self._access
+
+    @property
+    def audit(self) -> Audit:
+        """The log of who did what.
+
+        Raises:
+            NotReady: still loading, or loading failed.
+        """
+        if self._audit is None:
+            raise NotReady(self.failure.message if self.failure else None)
+        return self._audit
 
     def start(self) -> None:
         """Begin loading; requests are answered meanwhile, with 503."""
@@ -152,6 +180,11 @@ class Service:
             target_fpir=settings.target_fpir,
             duplicate_policy=settings.duplicate_policy,
         )
+        try:
+            self._admit(recognizer)
+        except BaseException:
+            recognizer.close()
+            raise
         recognizer.warm_up()
         bank = recognizer.bank
         log.info("Loaded %d persons with %d embeddings of %s", bank.person_count, bank.embedding_count, bank.model)
@@ -162,3 +195,19 @@ class Service:
                 bank.foreign_photos,
             )
         return recognizer
+
+    def _admit(self, recognizer: Recognizer) -> None:
+        """Read the keys and the end of the audit log.
+
+        Raises:
+            InstallationError: a key is needed, and there is none.
+        """
+        transaction = recognizer.bank.transaction
+        access = Access(AccessStore(transaction), required=self.keys_required)
+        if self.keys_required and not access.has_keys:
+            raise InstallationError(
+                "Others can reach this server, and there is no API key yet. "
+                "Run `visage keys create --role admin` first, then start it again"
+            )
+        self._audit = Audit(transaction, self.settings.data_dir)
+        self._access = access

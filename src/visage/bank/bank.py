@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visage.bank.access import Transactions
 from visage.bank.index import Index
 from visage.bank.store import CounterExample, Store, StoredPhoto, person_from_json, person_to_json
 from visage.errors import (
@@ -136,6 +137,11 @@ class MemoryBank:
         except BaseException:
             store.close()
             raise
+
+    @property
+    def transaction(self) -> Transactions:
+        """Begins a transaction on the bank's database, for the tables that lie beside it."""
+        return self._store.transaction
 
     @property
     def person_count(self) -> int:
@@ -441,6 +447,18 @@ class MemoryBank:
             person_id = self.person(person_id).person_id
             return tuple(undo for undo in self._undos.values() if undo.person_id == person_id and not _expired(undo))
 
+    def correction(self, undo_id: str) -> Undo:
+        """A correction that can be taken back.
+
+        Raises:
+            UndoNotFound: no such correction, or it was made too long ago.
+        """
+        with self._turn:
+            undo = self._undos.get(undo_id.lower())
+            if undo is None or _expired(undo):
+                raise UndoNotFound
+            return undo
+
     def undo(self, undo_id: str) -> Undo:
         """Take a correction back; returns what was undone.
 
@@ -450,9 +468,7 @@ class MemoryBank:
             BankError: the store cannot be written; nothing has changed.
         """
         with self._turn:
-            undo = self._undos.get(undo_id.lower())
-            if undo is None or _expired(undo):
-                raise UndoNotFound
+            undo = self.correction(undo_id)
             if undo.kind == "merge":
                 self._split(undo)
                 changed = [undo.person_id, undo.content["person"]["person_id"]]

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -331,6 +331,10 @@ class SqlStore:
         if not clean:
             log.warning("What was forgotten could not be removed from the disk yet; the next start tries again")
         return clean
+
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """As `Store`."""
+        return self._transaction()
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:

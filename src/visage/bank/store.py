@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+
+import sqlalchemy as sa
 
 from visage.types import Embedding, Person, Photo, Undo
 
@@ -161,6 +164,13 @@ class Store(Protocol):
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """Remove undos, and rejected looks that only they could have brought back."""
+
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction, for the tables that lie beside the bank's: `access.py`, `audit.py`.
+
+        Raises:
+            BankError: the database cannot be read or written; nothing was changed.
+        """
 
     def check(self) -> list[str]:
         """What is damaged, in words; empty where nothing is."""

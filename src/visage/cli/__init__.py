@@ -8,7 +8,7 @@ import typer
 
 from visage import __version__
 from visage.api.app import serve as run_server
-from visage.cli import accuracy, installation, key, people
+from visage.cli import access, accuracy, installation, key, people
 from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import fail, out
 from visage.errors import VisageError
@@ -36,10 +36,15 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to serve on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port.", min=0, max=65535)] = None,
+    https: Annotated[
+        bool | None,
+        typer.Option("--https", help="HTTPS, for phones and tablets: on all addresses unless --host says otherwise."),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve the API, until Ctrl-C."""
-    raise typer.Exit(run_server(ask_passphrase(read_settings(host=host, port=port, data_dir=data_dir))))
+    settings = read_settings(host=host, port=port, https=https, data_dir=data_dir)
+    raise typer.Exit(run_server(ask_passphrase(settings)))
 
 
 for command in (
@@ -56,3 +61,5 @@ for command in (
 app.add_typer(people.persons_app, name="persons")
 app.add_typer(key.key_app, name="key")
 app.add_typer(installation.models_app, name="models")
+app.add_typer(access.keys_app, name="keys")
+app.add_typer(access.audit_app, name="audit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from visage.api.app import PREFIX, create_app
+from visage.api.https import CERTIFICATE_FILE
 from visage.bank.sqlite import read_key_record
 from visage.cli.console import err
 from visage.errors import InstallationError, VisageError
@@ -25,6 +27,10 @@ T = TypeVar("T")
 
 Url = Annotated[
     str | None, typer.Option(help="Talk to this server, e.g. http://127.0.0.1:8000; else open the bank itself.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(help="API key, where the server at --url asks for one.", envvar="VISAGE_API_KEY", show_envvar=True),
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the bank; VISAGE_DATA_DIR otherwise.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's reply as JSON.")]
@@ -59,13 +65,15 @@ def ask_passphrase(current: Settings) -> Settings:
     return current.model_copy(update={"passphrase": SecretStr(passphrase)})
 
 
-def call(url: str | None, data_dir: Path | None, method: str, path: str, **options: Any) -> dict[str, Any]:
+def call(
+    url: str | None, data_dir: Path | None, method: str, path: str, *, api_key: str | None = None, **options: Any
+) -> dict[str, Any]:
     """One request; returns the reply's data."""
 
     async def send(client: httpx.AsyncClient) -> dict[str, Any]:
         return await request(client, method, path, **options)
 
-    return with_client(url, data_dir, send)
+    return with_client(url, data_dir, send, api_key)
 
 
 async def request(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
@@ -91,11 +99,11 @@ async def request(client: httpx.AsyncClient, method: str, path: str, **options: 
     raise VisageError(message, {"code": code})
 
 
-def server_at(url: str) -> httpx.AsyncClient:
-    """A client of a server.
+def server_at(url: str, api_key: str | None = None, data_dir: Path | None = None) -> httpx.AsyncClient:
+    """A client of a server; it trusts a certificate that `visage serve --https` made in the data directory.
 
     Raises:
-        InstallationError: that is no address.
+        InstallationError: that is no address, or no key.
     """
     try:
         address = httpx.URL(url)
@@ -103,15 +111,33 @@ def server_at(url: str) -> httpx.AsyncClient:
         raise InstallationError(f"{url} is no address: {exc}") from exc
     if address.scheme not in {"http", "https"} or not 0 < (address.port or 80) < 65536:
         raise InstallationError(f"{url} is no address of a server, such as http://127.0.0.1:8000")
-    return httpx.AsyncClient(base_url=address, timeout=_PATIENCE_S)
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+        raise InstallationError("VISAGE_API_KEY is no API key")
+    headers = {"X-API-Key": api_key} if api_key else {}
+    verify = trusting(read_settings(data_dir=data_dir).data_dir) if address.scheme == "https" else True
+    return httpx.AsyncClient(base_url=address, timeout=_PATIENCE_S, headers=headers, verify=verify)
 
 
-def with_client(url: str | None, data_dir: Path | None, use: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+def trusting(data_dir: Path) -> ssl.SSLContext:
+    """Trust what the system trusts, and the certificate that the server made in a data directory."""
+    context = ssl.create_default_context()
+    certificate = data_dir / CERTIFICATE_FILE
+    if certificate.exists():
+        context.load_verify_locations(certificate)
+    return context
+
+
+def with_client(
+    url: str | None,
+    data_dir: Path | None,
+    use: Callable[[httpx.AsyncClient], Awaitable[T]],
+    api_key: str | None = None,
+) -> T:
     """Run something with a client of the server, or of the application in this process."""
 
     async def run() -> T:
         if url is not None:
-            async with server_at(url) as client:
+            async with server_at(url, api_key, data_dir) as client:
                 return await use(client)
         settings = await asyncio.to_thread(ask_passphrase, read_settings(data_dir=data_dir))
         async with own_client(settings) as client:
@@ -124,7 +150,7 @@ def with_client(url: str | None, data_dir: Path | None, use: Callable[[httpx.Asy
 async def own_client(current: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, started for the while."""
     logging.getLogger("visage").addHandler(logging.NullHandler())  # what goes wrong is said once, by `fail`
-    application = create_app(current)
+    application = create_app(current, served=False)
     async with application.router.lifespan_context(application):
         with err.status("Loading …"):
             await application.state.service.wait_ready()

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
@@ -21,7 +21,7 @@ from visage.api.service import key_source
 from visage.bank.bank import MemoryBank
 from visage.bank.keys import KEY_FILE_NAME
 from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
-from visage.cli.client import DataDir, ask_passphrase, read_settings
+from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting
 from visage.cli.console import cell, err, out, say
 from visage.errors import InstallationError, VisageError
 from visage.recognition.recognizer import open_recognizer
@@ -161,7 +161,7 @@ def check_bank(current: Settings) -> str:
     if not (current.data_dir / FILE_NAME).exists() and not (current.data_dir / KEY_FILE_NAME).exists():
         return "none yet; the first start makes it"
     if running := visage_at(current):
-        return f"in use by the Visage {running['version']} that is running: {running['persons']} persons"
+        return f"in use by the Visage {running}"
     bank = MemoryBank(open_store(current.data_dir, key_source(current)), model=MODEL_NAME, dimension=DIMENSION)
     try:
         if faults := bank.check():
@@ -178,7 +178,7 @@ def check_bank(current: Settings) -> str:
 def check_port(current: Settings) -> str:
     """Is the port free?"""
     if running := visage_at(current):
-        return f"{current.host}:{current.port} is this Visage {running['version']}, running"
+        return f"{current.host}:{current.port} is the Visage {running}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -189,11 +189,15 @@ def check_port(current: Settings) -> str:
     return f"{current.host}:{current.port} is free"
 
 
-def visage_at(current: Settings) -> dict[str, Any] | None:
+def visage_at(current: Settings) -> str | None:
     """What the Visage that is running where the settings say tells of itself; None where there is none."""
+    scheme, host = ("https", "localhost") if current.https else ("http", current.host)
+    verify = trusting(current.data_dir) if current.https else True
     try:
-        reply = httpx.get(f"http://{current.host}:{current.port}{PREFIX}/health", timeout=2).json()
-        return {"version": str(reply["data"]["version"]), "persons": int(reply["data"]["persons"])}
+        data = httpx.get(f"{scheme}://{host}:{current.port}{PREFIX}/health", timeout=2, verify=verify).json()["data"]
+        if data == {"status": "ok"}:
+            return "that is running; it tells no more without a key"
+        return f"{data['version']} that is running: {int(data['persons'])} persons"
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError):
         return None
 

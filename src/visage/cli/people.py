@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.table import Column, Table
 
-from visage.cli.client import AsJson, DataDir, Url, call, request, with_client
+from visage.cli.client import ApiKey, AsJson, DataDir, Url, call, request, with_client
 from visage.cli.console import cell, out, plain, say
 from visage.errors import BankError, VisageError
 
@@ -26,6 +26,7 @@ def register(
     metadata: Annotated[str | None, typer.Option(help="A JSON object to keep with the person.")] = None,
     as_json: AsJson = False,
     url: Url = None,
+    api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """Remember a person."""
@@ -35,6 +36,7 @@ def register(
         data_dir,
         "POST",
         "/register",
+        api_key=api_key,
         data={key: value for key, value in fields.items() if value is not None},
         files=[("image", (path.name, path.read_bytes())) for path in photos],
     )
@@ -56,10 +58,13 @@ def identify(
     photo: Annotated[Path, typer.Argument(help="A photo.", exists=True, dir_okay=False)],
     as_json: AsJson = False,
     url: Url = None,
+    api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """Say who is in a photo."""
-    reply = call(url, data_dir, "POST", "/identify", files=[("image", (photo.name, photo.read_bytes()))])
+    reply = call(
+        url, data_dir, "POST", "/identify", api_key=api_key, files=[("image", (photo.name, photo.read_bytes()))]
+    )
     if as_json:
         out.print_json(data=reply)
         return
@@ -87,6 +92,7 @@ def list_persons(
     query: Annotated[str | None, typer.Option(help="Part of a name or relationship.")] = None,
     as_json: AsJson = False,
     url: Url = None,
+    api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """List everyone, newest first."""
@@ -101,7 +107,7 @@ def list_persons(
                 return found
             parameters["cursor"] = page["next_cursor"]
 
-    people = with_client(url, data_dir, collect)
+    people = with_client(url, data_dir, collect, api_key)
     if as_json:
         out.print_json(data=people)
         return
@@ -116,9 +122,11 @@ def list_persons(
 
 
 @persons_app.command()
-def show(person_id: str, as_json: AsJson = False, url: Url = None, data_dir: DataDir = None) -> None:
+def show(
+    person_id: str, as_json: AsJson = False, url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None
+) -> None:
     """Show one person."""
-    person = call(url, data_dir, "GET", f"/persons/{quote(person_id, safe='')}")
+    person = call(url, data_dir, "GET", f"/persons/{quote(person_id, safe='')}", api_key=api_key)
     if as_json:
         out.print_json(data=person)
         return
@@ -135,6 +143,7 @@ def delete(
     person_id: str,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     url: Url = None,
+    api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """Forget a person and every photo of theirs. This cannot be undone."""
@@ -154,7 +163,7 @@ def delete(
         rest = "" if reply["complete"] else " Something may be left on the disk; the next start removes it."
         return f"{name} is forgotten.{rest}"
 
-    told = with_client(url, data_dir, forget)
+    told = with_client(url, data_dir, forget, api_key)
     if told is None:
         raise typer.Exit(1)
     say(told)

@@ -13,7 +13,8 @@ export interface paths {
         };
         /**
          * Health
-         * @description The server's state; 503 until models and bank are loaded.
+         * @description The server's state; 503 until models and bank are loaded. Where a key is needed, and none is sent, only that it
+         *     is well.
          */
         get: operations["health"];
         put?: never;
@@ -36,6 +37,8 @@ export interface paths {
         /**
          * Register
          * @description Remember a person. The same name with a matching face adds the photo to that person.
+         *
+         *     Role: editor.
          */
         post: operations["register"];
         delete?: never;
@@ -54,6 +57,8 @@ export interface paths {
         /**
          * List Persons
          * @description A page of the persons, newest first.
+         *
+         *     Role: viewer.
          */
         get: operations["list_persons"];
         put?: never;
@@ -74,6 +79,8 @@ export interface paths {
         /**
          * Get Person
          * @description One person, with the photos.
+         *
+         *     Role: viewer.
          */
         get: operations["get_person"];
         put?: never;
@@ -81,6 +88,8 @@ export interface paths {
         /**
          * Delete Person
          * @description Forget a person with every photo.
+         *
+         *     Role: editor.
          */
         delete: operations["delete_person"];
         options?: never;
@@ -88,6 +97,8 @@ export interface paths {
         /**
          * Update Person
          * @description Change name, relationship or metadata; what is left out stays.
+         *
+         *     Role: editor.
          */
         patch: operations["update_person"];
         trace?: never;
@@ -104,6 +115,8 @@ export interface paths {
         /**
          * Add Photos
          * @description Remember more photos of a person.
+         *
+         *     Role: editor.
          */
         post: operations["add_photos"];
         delete?: never;
@@ -122,6 +135,8 @@ export interface paths {
         /**
          * Get Photo
          * @description The stored picture of a face, a JPEG.
+         *
+         *     Role: viewer.
          */
         get: operations["get_photo"];
         put?: never;
@@ -129,6 +144,8 @@ export interface paths {
         /**
          * Delete Photo
          * @description Forget one photo of a person.
+         *
+         *     Role: editor.
          */
         delete: operations["delete_photo"];
         options?: never;
@@ -148,6 +165,8 @@ export interface paths {
         /**
          * Identify
          * @description Say who is in an image: every face, with the person it is, might be, or that nobody knows it.
+         *
+         *     Role: viewer.
          */
         post: operations["identify"];
         delete?: never;
@@ -168,6 +187,8 @@ export interface paths {
         /**
          * Detect
          * @description Find the faces of an image and judge them: the check to run before registering.
+         *
+         *     Role: viewer.
          */
         post: operations["detect"];
         delete?: never;
@@ -188,6 +209,8 @@ export interface paths {
         /**
          * Verify
          * @description Is it the same person? An image against a person, or against a second image.
+         *
+         *     Role: viewer.
          */
         post: operations["verify"];
         delete?: never;
@@ -209,6 +232,8 @@ export interface paths {
          * Not Me
          * @description "That's wrong": the face in an identification, or in an image, is not this person. It is not called by this
          *     name again; its embedding is kept for that, its picture is not.
+         *
+         *     Role: viewer.
          */
         post: operations["not_me"];
         delete?: never;
@@ -229,6 +254,8 @@ export interface paths {
         /**
          * Merge Persons
          * @description Two persons are one: the photos of the other move over, and the other goes.
+         *
+         *     Role: editor.
          */
         post: operations["merge_persons"];
         delete?: never;
@@ -248,7 +275,9 @@ export interface paths {
         put?: never;
         /**
          * Undo
-         * @description Take back a "not-me" or a merge, for 30 days.
+         * @description Take back a "not-me" or a merge, for 30 days. A viewer may take back a not-me only.
+         *
+         *     Role: viewer.
          */
         post: operations["undo"];
         delete?: never;
@@ -267,6 +296,8 @@ export interface paths {
         /**
          * Bank Report
          * @description Who has too few photos, who is hard to tell apart, which photos do not fit, and whom the camera has seen.
+         *
+         *     Role: editor.
          */
         get: operations["bank_report"];
         put?: never;
@@ -287,6 +318,8 @@ export interface paths {
         /**
          * List Unknowns
          * @description Faces of the running sessions that nobody knows, the latest first; in memory only, for ten minutes.
+         *
+         *     Role: editor.
          */
         get: operations["list_unknowns"];
         put?: never;
@@ -307,6 +340,8 @@ export interface paths {
         /**
          * Get Unknown Picture
          * @description The best picture of such a face, a JPEG.
+         *
+         *     Role: editor.
          */
         get: operations["get_unknown_picture"];
         put?: never;
@@ -329,8 +364,132 @@ export interface paths {
         /**
          * Register Unknown
          * @description Name such a face: as register, without an image.
+         *
+         *     Role: editor.
          */
         post: operations["register_unknown"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Session
+         * @description Must a key be shown here, and what may the one that asks do?
+         */
+        get: operations["get_session"];
+        put?: never;
+        /**
+         * Sign In
+         * @description Exchange a key for a cookie, which scripts of the page cannot read and other sites cannot use.
+         */
+        post: operations["sign_in"];
+        /**
+         * Sign Out
+         * @description Forget the cookie, here and in the browser; its open connections are closed.
+         */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description Every key there ever was, oldest first.
+         *
+         *     Role: admin.
+         */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Create Key
+         * @description Make a key. It is in this reply, and never again.
+         *
+         *     Role: admin.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Key
+         * @description Make a key worthless at once: its sessions end, its open connections are closed.
+         *
+         *     Role: admin.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Audit
+         * @description Who did what to which id, with which outcome, when; newest first.
+         *
+         *     Role: admin.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify Audit
+         * @description Is the audit log whole?
+         *
+         *     Role: admin.
+         */
+        get: operations["verify_audit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -349,6 +508,56 @@ export interface components {
             issue: components["schemas"]["Issue"];
             /** Message */
             message: string;
+        };
+        /**
+         * AuditCheck
+         * @description Is the log whole? `head`, noted down elsewhere, proves later that nothing before it was changed.
+         */
+        AuditCheck: {
+            /** Whole */
+            whole: boolean;
+            /** Entries */
+            entries: number;
+            /** Head */
+            head: string;
+            /** Faults */
+            faults: string[];
+            /** Cuts */
+            cuts: components["schemas"]["AuditEntry"][];
+        };
+        /**
+         * AuditEntry
+         * @description Who did what to which id, with which outcome, when.
+         */
+        AuditEntry: {
+            /** Number */
+            number: number;
+            /**
+             * At
+             * Format: date-time
+             * @example 2025-12-04T10:30:00Z
+             */
+            at: string;
+            /** Actor */
+            actor: string;
+            /** Operation */
+            operation: string;
+            /** Subject */
+            subject: string | null;
+            /** Outcome */
+            outcome: string;
+            /** Hash */
+            hash: string;
+        };
+        /**
+         * AuditPage
+         * @description Entries, newest first.
+         */
+        AuditPage: {
+            /** Entries */
+            entries: components["schemas"]["AuditEntry"][];
+            /** Next Before */
+            next_before: number | null;
         };
         /**
          * BankReport
@@ -488,6 +697,25 @@ export interface components {
             confidence: number;
         };
         /**
+         * CreatedKey
+         * @description A new API key. `key` is shown this once: what is kept cannot be turned back into it.
+         */
+        CreatedKey: {
+            /** Key Id */
+            key_id: string;
+            /** Label */
+            label: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2025-12-04T10:30:00Z
+             */
+            created_at: string;
+            /** Key */
+            key: string;
+        };
+        /**
          * Deleted
          * @description A person is gone.
          */
@@ -522,6 +750,30 @@ export interface components {
             /** @description Why it would not */
             refusal: components["schemas"]["Refusal"] | null;
         };
+        /** Envelope[AuditCheck] */
+        Envelope_AuditCheck_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["AuditCheck"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[AuditPage] */
+        Envelope_AuditPage_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["AuditPage"];
+            /** Error */
+            error?: null;
+        };
         /** Envelope[BankReport] */
         Envelope_BankReport_: {
             /**
@@ -531,6 +783,18 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["BankReport"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[CreatedKey] */
+        Envelope_CreatedKey_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["CreatedKey"];
             /** Error */
             error?: null;
         };
@@ -558,6 +822,18 @@ export interface components {
             /** Error */
             error?: null;
         };
+        /** Envelope[HealthStatus] */
+        Envelope_HealthStatus_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["HealthStatus"];
+            /** Error */
+            error?: null;
+        };
         /** Envelope[Health] */
         Envelope_Health_: {
             /**
@@ -579,6 +855,18 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["Identification"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[Keys] */
+        Envelope_Keys_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["Keys"];
             /** Error */
             error?: null;
         };
@@ -663,6 +951,30 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["Registration"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[RevokedKey] */
+        Envelope_RevokedKey_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["RevokedKey"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[Session] */
+        Envelope_Session_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["Session"];
             /** Error */
             error?: null;
         };
@@ -772,6 +1084,18 @@ export interface components {
             uptime_s: number;
         };
         /**
+         * HealthStatus
+         * @description That the server is well: all that it tells without a key, where it asks for one.
+         */
+        HealthStatus: {
+            /**
+             * Status
+             * @default ok
+             * @constant
+             */
+            status: "ok";
+        };
+        /**
          * Identification
          * @description Who is in an image.
          */
@@ -839,6 +1163,39 @@ export interface components {
          * @enum {string}
          */
         Issue: "TOO_SMALL" | "BLURRED" | "TOO_DARK" | "TOO_BRIGHT" | "LOW_CONTRAST" | "TURNED_AWAY" | "CUT_OFF" | "OCCLUDED";
+        /**
+         * Key
+         * @description An API key, without the key itself.
+         * @example {
+         *       "created_at": "2025-12-04T10:30:00Z",
+         *       "key_id": "5f2c1b8e-7a41-4f0e-9f5b-0c1d2e3f4a5b",
+         *       "label": "kitchen tablet",
+         *       "role": "viewer"
+         *     }
+         */
+        Key: {
+            /** Key Id */
+            key_id: string;
+            /** Label */
+            label: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2025-12-04T10:30:00Z
+             */
+            created_at: string;
+            /** Revoked At */
+            revoked_at: string | null;
+        };
+        /**
+         * Keys
+         * @description Every key there ever was.
+         */
+        Keys: {
+            /** Keys */
+            keys: components["schemas"]["Key"][];
+        };
         /**
          * LookAlikes
          * @description Two persons who are hard to tell apart; each may be called by the other's name. Or they are the same?
@@ -932,6 +1289,23 @@ export interface components {
             similarity: number;
             /** @description Another person whom it looks like */
             looks_like: components["schemas"]["PersonName"] | null;
+        };
+        /**
+         * NewKey
+         * @description A key to make.
+         * @example {
+         *       "label": "kitchen tablet",
+         *       "role": "viewer"
+         *     }
+         */
+        NewKey: {
+            /**
+             * Label
+             * @description What you call it: name the device, not a person
+             * @default
+             */
+            label: string;
+            role: components["schemas"]["Role"];
         };
         /**
          * Person
@@ -1190,6 +1564,26 @@ export interface components {
             created_at: string;
         };
         /**
+         * RevokedKey
+         * @description A key that is worth nothing any more.
+         */
+        RevokedKey: {
+            /** Key Id */
+            key_id: string;
+            /**
+             * Revoked
+             * @default true
+             * @constant
+             */
+            revoked: true;
+        };
+        /**
+         * Role
+         * @description What a key may do; each role may do all that the one before it may.
+         * @enum {string}
+         */
+        Role: "viewer" | "editor" | "admin";
+        /**
          * Seen
          * @description How often someone was recognised since the server was started, and when last.
          */
@@ -1208,6 +1602,25 @@ export interface components {
              * @example 2025-12-04T10:30:00Z
              */
             last_seen_at: string;
+        };
+        /**
+         * Session
+         * @description Must a key be shown here, and was one?
+         */
+        Session: {
+            /** Required */
+            required: boolean;
+            /** Signed In */
+            signed_in: boolean;
+            role: components["schemas"]["Role"] | null;
+        };
+        /**
+         * SignIn
+         * @description An API key, to exchange for a cookie.
+         */
+        SignIn: {
+            /** Key */
+            key: string;
         };
         /**
          * Status
@@ -1334,7 +1747,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Envelope_Health_"];
+                    "application/json": components["schemas"]["Envelope_Health_"] | components["schemas"]["Envelope_HealthStatus_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
             /** @description `VALIDATION_ERROR` */
@@ -1388,8 +1810,26 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Registration_"];
                 };
             };
-            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` or `FACE_NOT_USABLE` */
+            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` or `FACE_NOT_USABLE` or `HOST_NOT_ALLOWED` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1477,8 +1917,44 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Persons_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1526,6 +2002,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_PersonWithPhotos_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `PERSON_NOT_FOUND` */
             404: {
                 headers: {
@@ -1537,6 +2040,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1584,6 +2096,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Deleted_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `PERSON_NOT_FOUND` */
             404: {
                 headers: {
@@ -1595,6 +2134,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1646,6 +2194,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Person_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `PERSON_NOT_FOUND` */
             404: {
                 headers: {
@@ -1657,6 +2232,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1708,8 +2292,26 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_PhotosAdded_"];
                 };
             };
-            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` or `FACE_NOT_USABLE` */
+            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` or `FACE_NOT_USABLE` or `HOST_NOT_ALLOWED` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1794,6 +2396,33 @@ export interface operations {
                     "image/jpeg": string;
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `PERSON_NOT_FOUND` or `PHOTO_NOT_FOUND` */
             404: {
                 headers: {
@@ -1805,6 +2434,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1853,6 +2491,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_PhotoDeleted_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `PERSON_NOT_FOUND` or `PHOTO_NOT_FOUND` */
             404: {
                 headers: {
@@ -1873,6 +2538,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1922,8 +2596,26 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Identification_"];
                 };
             };
-            /** @description `INVALID_IMAGE` */
+            /** @description `INVALID_IMAGE` or `HOST_NOT_ALLOWED` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2000,8 +2692,26 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Detection_"];
                 };
             };
-            /** @description `INVALID_IMAGE` */
+            /** @description `INVALID_IMAGE` or `HOST_NOT_ALLOWED` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2078,8 +2788,26 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Verification_"];
                 };
             };
-            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` */
+            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` or `HOST_NOT_ALLOWED` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2174,8 +2902,26 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Undo_"];
                 };
             };
-            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` */
+            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `HOST_NOT_ALLOWED` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2263,6 +3009,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Merged_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `PERSON_NOT_FOUND` */
             404: {
                 headers: {
@@ -2274,6 +3047,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2321,6 +3103,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Undo_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
@@ -2341,6 +3150,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2386,8 +3204,44 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_BankReport_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2433,8 +3287,44 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_UnknownFaces_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2482,6 +3372,33 @@ export interface operations {
                     "image/jpeg": string;
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
@@ -2493,6 +3410,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2544,6 +3470,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Registration_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
@@ -2564,6 +3517,660 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Session_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Session_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_ACCOUNTED` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Session_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_ACCOUNTED` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Keys_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_CreatedKey_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_ACCOUNTED` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_RevokedKey_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_ACCOUNTED` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_before` of the page before */
+                before?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_AuditPage_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    verify_audit: {
+        parameters: {
+            query?: {
+                /** @description A `head` noted down earlier, which must still be there */
+                head?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_AuditCheck_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -10,10 +10,11 @@ from starlette.datastructures import UploadFile
 
 from visage import errors
 from visage.api import schemas
-from visage.api.deps import RecognizerDep, ServiceDep
+from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep
 from visage.api.openapi import refusals
 from visage.api.schemas import BankReport, Envelope, Merge, Merged, NotMe, Undo
-from visage.errors import InvalidValue
+from visage.bank.access import Role
+from visage.errors import Forbidden, InvalidValue
 
 router = APIRouter(tags=["corrections"])
 
@@ -104,8 +105,13 @@ async def merge_persons(
     operation_id="undo",
     responses=refusals(errors.UndoNotFound, errors.CannotUndo, errors.BankError),
 )
-async def undo(recognizer: RecognizerDep, service: ServiceDep, undo_id: str) -> Envelope[Undo]:
-    """Take back a "not-me" or a merge, for 30 days."""
+async def undo(
+    recognizer: RecognizerDep, service: ServiceDep, principal: PrincipalDep, undo_id: str
+) -> Envelope[Undo]:
+    """Take back a "not-me" or a merge, for 30 days. A viewer may take back a not-me only."""
+    of_merge = recognizer.bank.correction(undo_id).kind == "merge"
+    if of_merge and (principal is None or not principal.role.may(Role.EDITOR)):
+        raise Forbidden("To take a merge back needs the role editor")
     return Envelope(data=schemas.undo(await service.store(recognizer.bank.undo, undo_id)))
 
 

@@ -1,0 +1,139 @@
+"""One client's TCP connection, with an end to patience.
+
+Uvicorn waits for a request's headers for as long as a client cares to send them, and goes on reading a body that
+nobody wants any more. Hundreds of such clients would keep others out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import h11
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from visage.api.errors import reply_to
+from visage.errors import InvalidRequest
+
+HEADERS_TIMEOUT_S = 5.0
+MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS = 100
+MAX_CONNECTIONS = 500
+_UNREAD_BODY_TIMEOUT_S = 2.0
+
+BODY_GRACE_S = 6.0
+MIN_BODY_BYTES_PER_S = 2048
+MAX_BODY_S = 600.0
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1, for clients that come to the point."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client connects: its first request is due."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came. The headers are due as one, however they trickle in."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._cancel_deadline()
+        elif self._deadline is None:
+            self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """A reply was sent. What is left of a body that nobody read is not waited for."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self._cancel_deadline()
+            self._deadline = self.loop.call_later(_UNREAD_BODY_TIMEOUT_S, self.transport.close)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, in the envelope."""
+        body = reply_to(InvalidRequest()).body
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"connection", b"close"),
+        ]
+        if self.conn.our_state is h11.IDLE or self.conn.our_state is h11.SEND_RESPONSE:
+            response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (response, h11.Data(data=bytes(body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _expect_request(self) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(HEADERS_TIMEOUT_S, self.transport.close)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class HeaderLimit:
+    """Refuses more headers, or a longer address, than anyone needs; Uvicorn counts only those that come in pieces."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] in {"http", "websocket"}:
+            headers = scope["headers"]
+            size_bytes = sum(len(name) + len(value) + 4 for name, value in headers)
+            size_bytes += len(scope["query_string"]) + len(scope["path"])
+            if size_bytes > MAX_HEADER_BYTES or len(headers) > MAX_HEADERS:
+                reply = reply_to(InvalidRequest("The request has more or longer headers than this server takes"))
+                reply.headers["Connection"] = "close"
+                await reply(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class BodyPatience:
+    """Refuses bodies that come too slowly: some seconds, and one more for every two kilobytes that came."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+        waited_s = 0.0
+        complete = False
+
+        async def receive_in_time() -> Message:
+            nonlocal received, waited_s, complete
+            if complete:  # what comes now is that the client went
+                return await receive()
+            start = time.monotonic()
+            allowed_s = min(BODY_GRACE_S + received / MIN_BODY_BYTES_PER_S, MAX_BODY_S)
+            try:
+                message = await asyncio.wait_for(receive(), allowed_s - waited_s)
+            except TimeoutError as exc:
+                raise HTTPException(408, headers={"Connection": "close"}) from exc
+            waited_s += time.monotonic() - start
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, receive_in_time, send)
