@@ -39,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        _build_routes(app)
         service = app.state.service = Service(settings)
         service.start()
         try:
@@ -132,6 +133,12 @@ class _Server(uvicorn.Server):
             for bound in server.sockets:
                 host, port = bound.getsockname()[:2]
                 log.info("Visage answers on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+
+def _build_routes(app: FastAPI) -> None:
+    """FastAPI puts off building the routes until one is asked for, and the first request would wait for it."""
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": f"{PREFIX}/", "root_path": "", "headers": []})
 
 
 def _images_at(path: str) -> int:

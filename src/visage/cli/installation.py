@@ -19,6 +19,7 @@ from rich.text import Text
 from visage.api.app import PREFIX, create_app
 from visage.bank.bank import MemoryBank
 from visage.bank.sqlite import FILE_NAME, open_store
+from visage.cli import benchmark
 from visage.cli.client import DataDir, read_settings
 from visage.cli.console import cell, err, out, say
 from visage.errors import InstallationError, VisageError
@@ -99,7 +100,13 @@ def reembed(data_dir: DataDir = None) -> None:
     say(f"{count} photo(s) embedded with {MODEL_NAME}.")
 
 
-def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    port: int | None = None,
+    timing: Annotated[
+        bool, typer.Option("--benchmark", help="Then time what this machine does, and say what to set.")
+    ] = False,
+) -> None:
     """Tell what is wrong with this installation, and how to mend it."""
     current = read_settings(data_dir=data_dir, port=port)
     healthy = True
@@ -109,6 +116,8 @@ def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
         except VisageError as error:
             mark, text, healthy = "WRONG", error.message, False
         out.print(Text(f"{mark:6}"), Text(subject), Text("—"), Text(text))
+    if healthy and timing:
+        benchmark.run()
     raise typer.Exit(0 if healthy else 1)
 
 
