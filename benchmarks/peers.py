@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import io
 import os
@@ -51,6 +52,7 @@ def face_recognition_way(persons: int) -> Way:
 def deepface_way(persons: int) -> Way:
     """DeepFace with the Dlib model and the OpenCV detector; the weights come from `face_recognition_models`."""
     home = Path(tempfile.mkdtemp(prefix="deepface-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ["DEEPFACE_HOME"] = str(home)  # it would fetch its weights into the user's home
     models: Any = importlib.import_module("face_recognition_models")
     target = home / ".deepface" / "weights" / "dlib_face_recognition_resnet_model_v1.dat"
