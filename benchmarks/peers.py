@@ -34,6 +34,8 @@ def ways(persons: int) -> tuple[dict[str, Way], dict[str, str]]:
                 found[name] = make(persons)
         except (ImportError, AttributeError, OSError, ValueError) as exc:
             missing[name] = f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
+        except SystemExit:  # how face_recognition says that its models cannot be read
+            missing[name] = "its models cannot be read; they need setuptools<81"
     return found, missing
 
 
