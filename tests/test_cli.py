@@ -22,7 +22,7 @@ from tests.api.conftest import VISAGE, Server, client, free_port, server
 from tests.recognition.test_rehearsal import album, crowd
 from visage import __version__, cli
 from visage.bank.sqlite import FILE_NAME, open_store
-from visage.cli import accuracy, console, installation
+from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
 from visage.vision import weights
@@ -299,6 +299,24 @@ def test_doctor_finds_a_sound_installation_sound(bank: list[str], photos: Mappin
     assert len(lines) == len(installation.CHECKS)
     assert all(line.startswith("ok ") for line in lines)
     assert "1 persons, 2 embeddings" in "".join(lines)
+
+
+def test_doctor_times_the_machine_and_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark.run, "__defaults__", (0.5,))
+    told = said(visage("doctor", "--benchmark", "--port", str(free_port()), "--data-dir", tmp_path))
+    assert "8 faces" in told
+    assert "Set VISAGE_INFERENCE_THREADS=" in told
+    assert "frames a second" in told
+
+
+@pytest.mark.parametrize("cores,counts", [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (64, [1, 2, 4, 8, 64])])
+def test_the_numbers_of_threads_that_are_timed(cores: int, counts: list[int]) -> None:
+    assert benchmark.thread_counts(cores) == counts
+
+
+def test_no_more_threads_are_recommended_than_pay() -> None:
+    timings = [benchmark.Timing(threads, 1, 2, 1, 3, whole, 30) for threads, whole in ((1, 12), (2, 8), (4, 7.5))]
+    assert benchmark.recommended(timings).threads == 2
 
 
 def test_doctor_makes_no_bank(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import cv2
 import numpy as np
@@ -137,3 +137,32 @@ def test_quality_names_what_is_wrong(pipeline: Pipeline, photos: Mapping[str, Pa
     cut = only_face(pipeline, load(photos["partial2"])).quality
     assert Issue.CUT_OFF in cut.issues
     assert max(dark.score, blurred.score, small.score, cut.score) < good.score
+
+
+def test_a_face_is_the_same_in_any_company(pipeline: Pipeline, photos: Mapping[str, Path]) -> None:
+    image = load(photos["group5"])
+    located = pipeline.find(image)
+    together = pipeline.describe(image, located)
+    for face, place in zip(together, located, strict=True):
+        (alone,) = pipeline.describe(image, [place])
+        assert np.array_equal(alone.embedding, face.embedding)
+
+
+def test_a_new_number_of_faces_does_not_make_a_frame_wait(photos: Mapping[str, Path]) -> None:
+    fresh = Pipeline()
+    image = load(photos["group5"])
+    fresh.warm_up(image)
+    located = fresh.find(image)
+
+    def seconds(count: int) -> float:
+        start = process_time()
+        fresh.describe(image, located[:count])
+        return process_time() - start
+
+    for count in (2, 5, 3):
+        first = seconds(count)
+        assert first < 2 * min(seconds(count) for _ in range(5)) + 0.005
+
+
+def test_warming_up_needs_no_face(pipeline: Pipeline) -> None:
+    assert len(pipeline.warm_up(np.zeros((480, 640, 3), dtype=np.uint8))) == 1

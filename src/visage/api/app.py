@@ -53,6 +53,7 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        _build_routes(app)
         service = app.state.service = Service(settings, keys_required=required)
         service.start()
         try:
@@ -187,6 +188,12 @@ class _Server(uvicorn.Server):
             log.info("Visage answers on %s", address)
         if self.config.is_ssl:
             print_invitation(addresses[0])
+
+
+def _build_routes(app: FastAPI) -> None:
+    """FastAPI puts off building the routes until one is asked for, and the first request would wait for it."""
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": f"{PREFIX}/", "root_path": "", "headers": []})
 
 
 def _images_at(path: str) -> int:

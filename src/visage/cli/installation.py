@@ -21,6 +21,7 @@ from visage.api.service import key_source
 from visage.bank.bank import MemoryBank
 from visage.bank.keys import KEY_FILE_NAME
 from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
+from visage.cli import benchmark
 from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting
 from visage.cli.console import cell, err, out, say
 from visage.errors import InstallationError, VisageError
@@ -102,7 +103,13 @@ def reembed(data_dir: DataDir = None) -> None:
     say(f"{count} photo(s) embedded with {MODEL_NAME}.")
 
 
-def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    port: int | None = None,
+    timing: Annotated[
+        bool, typer.Option("--benchmark", help="Then time what this machine does, and say what to set.")
+    ] = False,
+) -> None:
     """Tell what is wrong with this installation, and how to mend it."""
     current = ask_passphrase(read_settings(data_dir=data_dir, port=port))
     healthy = True
@@ -112,6 +119,8 @@ def doctor(data_dir: DataDir = None, port: int | None = None) -> None:
         except VisageError as error:
             mark, text, healthy = "WRONG", error.message, False
         out.print(Text(f"{mark:6}"), Text(subject), Text("—"), Text(text))
+    if healthy and timing:
+        benchmark.run()
     raise typer.Exit(0 if healthy else 1)
 
 

@@ -300,7 +300,8 @@ class Recognizer:
 
     def warm_up(self) -> None:
         """Make the first identification as fast as the next."""
-        self._pipeline.warm_up()
+        grey = np.full((480, 640, 3), 128, dtype=np.uint8)
+        self._name(self._pipeline.warm_up(decode(encode_jpeg(grey, _PICTURE_QUALITY), Limits())))
 
     def close(self) -> None:
         """Close the bank."""

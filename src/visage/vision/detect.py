@@ -81,8 +81,7 @@ class Detector:
         batch = np.zeros((len(views), self._size, self._size, 3), dtype=np.uint8)
         for canvas, (left, top, side) in zip(batch, views, strict=True):
             _letterbox(image[top : top + side, left : left + side], canvas, side)
-        outputs = [self._network(batch[start : start + _BATCH]) for start in range(0, len(batch), _BATCH)]
-        raw, logits = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+        raw, logits = self._network(batch)
         found = []
         for index, view in enumerate(views):
             boxes, points, scores = self._decode(raw[index], logits[index, :, 0], view)
@@ -114,7 +113,6 @@ _TILE_SIDE = 1000
 _TILE_OVERLAP = 0.25
 _MAX_TILES = 100
 """Enough for 50 megapixels; a picture that would need more (a strip of a few rows) gets larger tiles."""
-_BATCH = 16
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
@@ -135,11 +133,20 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _letterbox(view: Image, canvas: Image, side: int) -> None:
-    """Shrink a view into the top left of a square canvas; `side` fills the canvas."""
+    """Shrink a view into the top left of a square canvas; `side` fills the canvas.
+
+    Halving averages four pixels and runs on the CPU's wide registers; it takes a fifth of the time of averaging
+    straight down to an odd scale. What remains, less than a half, is interpolated with a kernel that keeps it sharp.
+    """
     size = canvas.shape[0]
-    height, width = view.shape[:2]
-    columns, rows = max(1, round(width * size / side)), max(1, round(height * size / side))
-    way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    scale = size / side
+    while max(view.shape[:2]) >= 2 * size and min(view.shape[:2]) >= 2:
+        rows, columns = view.shape[0] // 2, view.shape[1] // 2
+        even = view[: 2 * rows, : 2 * columns]
+        view = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        scale *= 2
+    rows, columns = (max(1, min(size, round(length * scale))) for length in view.shape[:2])
+    way = cv2.INTER_CUBIC if scale < 1 else cv2.INTER_LINEAR
     canvas[:rows, :columns] = cv2.resize(view, (columns, rows), interpolation=way)
 
 

@@ -14,6 +14,7 @@ from visage.vision.runtime import Network
 Floats = NDArray[np.float32]
 
 INPUT_SIZE = 192
+MESH_POINTS = 468
 _CROP_SCALE = 1.5  # side of the crop over the longer side of the detection; MediaPipe's face landmark graph
 
 # Vertices of the canonical face mesh. Each eye is the mean of its corners and lids.
@@ -75,7 +76,7 @@ class Landmarker:
             crops[index] = warp(image, to_crop, INPUT_SIZE)
             back[index] = np.linalg.inv(to_crop)
         raw, logits = self._network(crops)
-        points = raw.reshape(len(boxes), 468, 3)
+        points = raw.reshape(len(boxes), MESH_POINTS, 3)
         xy = np.einsum("nij,nkj->nki", back[:, :2, :2], points[:, :, :2]) + back[:, None, :2, 2]
         z = points[:, :, 2] * np.hypot(back[:, 0, 0], back[:, 1, 0])[:, None]
         presence = (1 / (1 + np.exp(-logits.reshape(-1)))).astype(np.float32)

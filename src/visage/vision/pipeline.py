@@ -23,7 +23,7 @@ from visage.vision.align import (
 )
 from visage.vision.detect import Detector
 from visage.vision.embed import Embedder
-from visage.vision.landmarks import Landmarker, Mesh
+from visage.vision.landmarks import MESH_POINTS, Landmarker, Mesh
 from visage.vision.quality import assess, measure
 from visage.vision.runtime import Runtime
 
@@ -73,7 +73,7 @@ class Pipeline:
             min_score=0.5,
         )
         self._landmarker = Landmarker(runtime.load(weights.LANDMARKS.path, mean=0, scale=255))
-        self._embedder = Embedder(runtime.load(weights.EMBEDDER.path, mean=127.5, scale=128))
+        self._embedder = Embedder(runtime.load(weights.EMBEDDER.path, mean=127.5, scale=128, abreast=2))
 
     def analyse(
         self, image: Image, *, enrolling: bool = False, timing_ms: dict[str, float] | None = None
@@ -159,13 +159,21 @@ class Pipeline:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
         return self._embedder.embed(np.stack([align_portrait(picture) for picture in portraits])).vectors
 
-    def warm_up(self) -> None:
-        """Run every network once, so that the first real picture does not wait for it."""
-        self._detector.detect(np.zeros((480, 640, 3), dtype=np.uint8))
-        grey = np.full((480, 640, 3), 128, dtype=np.uint8)
-        box, eyes = np.array([[220, 140, 420, 340]]), np.array([[[280, 200], [360, 200]]])
-        self._landmarker.locate(grey, box.astype(np.float32), eyes.astype(np.float32))
-        self._embedder.embed(np.zeros((1, 2, FACE_SIZE, FACE_SIZE, 3), dtype=np.uint8))
+    def warm_up(self, image: Image) -> list[Face]:
+        """Go the whole way once, so that the first real picture does not wait for anything; returns what came of it.
+
+        Args:
+            image: (H, W, 3) uint8, RGB. It need not show a face: one is taken to be in its middle.
+        """
+        self.find(image)
+        height, width = image.shape[:2]
+        side = min(height, width) / 2
+        landmarks = (TEMPLATE - FACE_SIZE / 2) * (side / FACE_SIZE) + np.array([width, height]) / 2
+        mesh = np.zeros((MESH_POINTS, 3), dtype=np.float32)
+        mesh[:, :2] = np.resize(landmarks, (MESH_POINTS, 2))
+        self.follow(image, [mesh])
+        face = _located(image, mesh, landmarks.astype(np.float32), 1.0)
+        return self.describe(image, [face] if face else [])
 
 
 def _located(image: Image, mesh: NDArray[np.float32], five: NDArray[np.float32], score: float) -> LocatedFace | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class Runtime:
 
     def __init__(self, threads: int = 0, cache_dir: Path | None = None) -> None:
         self._core = ov.Core()
+        self._threads = threads
         self._config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Newer CPUs would compute in bfloat16 unasked; a bank must mean the same on every machine.
@@ -42,12 +45,17 @@ class Runtime:
             cache_dir.mkdir(parents=True, exist_ok=True)
             self._config["CACHE_DIR"] = str(cache_dir)
 
-    def load(self, path: Path, *, mean: float, scale: float) -> Network:
-        """Read a TFLite network, free its batch, fuse its activations, and compile it.
+    def load(self, path: Path, *, mean: float, scale: float, abreast: int = 1) -> Network:
+        """Read a TFLite network, make its batch one image, fuse its activations, and compile it.
+
+        The batch is fixed: on a CPU, images in a batch cost what they cost one by one, and each change of a free
+        batch costs another 3 to 220 ms (`docs/decisions/0012-the-way-of-a-frame.md`).
 
         Args:
             path: the weights.
             mean, scale: the network sees (pixel − mean) / scale.
+            abreast: run so many images side by side, each on its part of the threads. One image alone is then
+                slower, several are faster.
 
         Raises:
             WeightsError: the file is no network that the engine can read.
@@ -56,38 +64,66 @@ class Runtime:
             model = self._core.read_model(str(path))
         except RuntimeError as exc:
             raise WeightsError(f"{path.name} cannot be read as a network") from exc
-        _free_batch(model)
+        _one_image(model)
         _fuse_prelu(model)
         processor = PrePostProcessor(model)
         processor.input().tensor().set_element_type(ov.Type.u8)
         processor.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
-        return Network(self._core.compile_model(processor.build(), "CPU", self._config))
+        abreast = min(abreast, self._threads or len(os.sched_getaffinity(0)))
+        compiled = self._core.compile_model(processor.build(), "CPU", {**self._config, "NUM_STREAMS": abreast})
+        return Network(compiled, abreast)
 
 
 class Network:
     """A compiled network, safe to call from several threads."""
 
-    def __init__(self, compiled: ov.CompiledModel) -> None:
+    def __init__(self, compiled: ov.CompiledModel, abreast: int) -> None:
         self._compiled = compiled
+        self._abreast = abreast
         self._local = threading.local()
 
     def __call__(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Run a batch.
 
         Args:
-            batch: (N, H, W, 3) uint8, RGB, C-contiguous.
+            batch: (N, H, W, 3) uint8, RGB; any N.
 
         Returns: the outputs in the network's order, each (N, …) float32, the caller's own.
         """
-        request = getattr(self._local, "request", None)
-        if request is None:
-            request = self._local.request = self._compiled.create_infer_request()
-        results = request.infer([ov.Tensor(np.ascontiguousarray(batch))], share_outputs=True)
-        return [np.array(results[output]) for output in self._compiled.outputs]
+        lanes: list[_Lane] | None = getattr(self._local, "lanes", None)
+        if lanes is None:
+            lanes = self._local.lanes = [_open_lane(self._compiled) for _ in range(self._abreast)]
+        results = [np.empty((len(batch), *view.shape[1:]), dtype=np.float32) for view in lanes[0].outputs]
+        for index in range(len(batch) + len(lanes)):
+            lane = lanes[index % len(lanes)]
+            if (done := index - len(lanes)) >= 0 and done < len(batch):
+                lane.request.wait()
+                for result, view in zip(results, lane.outputs, strict=True):
+                    result[done] = view[0]
+            if index < len(batch):
+                lane.input[0] = batch[index]
+                lane.request.start_async()
+        return results
 
 
-def _free_batch(model: ov.Model) -> None:
-    """Make the first dimension dynamic, also in the Reshape targets that freeze it.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lane:
+    """A request with its own memory: (1, H, W, 3) uint8 in, the outputs (1, …) float32."""
+
+    request: ov.InferRequest
+    input: NDArray[np.uint8]
+    outputs: list[NDArray[np.float32]]
+
+
+def _open_lane(compiled: ov.CompiledModel) -> _Lane:
+    request = compiled.create_infer_request()
+    return _Lane(
+        request, request.get_input_tensor().data, [request.get_tensor(output).data for output in compiled.outputs]
+    )
+
+
+def _one_image(model: ov.Model) -> None:
+    """Make the first dimension 1, also in the Reshape targets that freeze it.
 
     The files were exported for a fixed batch (2 for MobileFaceNet, 1 for the others), and their reshapes say so
     in constants. Each such target becomes its own static result with −1 in front.
@@ -101,7 +137,7 @@ def _free_batch(model: ov.Model) -> None:
         if target[0] == batch:
             constant = ops.constant(np.array([-1, *target[1:]], dtype=np.int64))
             node.input(1).replace_source_output(constant.output(0))
-    shape[0] = ov.Dimension(-1)
+    shape[0] = ov.Dimension(1)
     model.reshape(shape)
 
 
