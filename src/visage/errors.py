@@ -7,7 +7,8 @@
     │   ├── NoFaceDetected        NO_FACE_DETECTED
     │   ├── MultipleFaces         MULTIPLE_FACES
     │   ├── FaceNotUsable         FACE_NOT_USABLE
-    │   └── InvalidValue          VALIDATION_ERROR
+    │   ├── InvalidValue          VALIDATION_ERROR
+    │   └── BadRequest            BAD_REQUEST
     ├── Missing                   NOT_FOUND
     │   ├── PersonNotFound        PERSON_NOT_FOUND
     │   ├── PhotoNotFound         PHOTO_NOT_FOUND
@@ -96,6 +97,13 @@ class InvalidValue(InputError):
     def of(cls, field: str, reason: str) -> InvalidValue:
         """One field, one reason."""
         return cls(f"{field}: {reason}", {"fields": [{"field": field, "message": reason}]})
+
+
+class BadRequest(InputError):
+    """What was sent is no HTTP, or its head is too long to be any client's of ours."""
+
+    code = "BAD_REQUEST"
+    default_message = "This is not HTTP as the server understands it"
 
 
 class Missing(VisageError):

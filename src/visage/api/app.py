@@ -18,9 +18,10 @@ from starlette.formparsers import MultiPartParser
 from visage import __version__
 from visage.api import errors, live, page
 from visage.api.deps import MAX_IMAGES
-from visage.api.middleware import BodyLimit, RequestId
+from visage.api.middleware import BodyLimit, HeadLimit, RequestId
 from visage.api.routes import corrections, faces, health, people, unknowns
 from visage.api.service import Service
+from visage.api.wire import KEEPALIVE_S, HttpProtocol, LiveProtocol
 from visage.errors import VisageError
 from visage.settings import Settings
 
@@ -28,6 +29,7 @@ log = logging.getLogger("visage")
 
 PREFIX = "/api/v1"
 _FORM_OVERHEAD_BYTES = 128 * 1024
+_MAX_HELD_BYTES = 256 * 1024 * 1024
 _DESCRIPTION = """
 Visage remembers faces for people who cannot. Register the people who matter from a few photos; then ask who is in a
 picture, or stream frames to the WebSocket `/ws/identify`. Every reply is an envelope: `success`, `data`, `error`.
@@ -61,7 +63,12 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.include_router(live.router)
     page.install(app)
-    app.add_middleware(BodyLimit, limit=lambda path: _max_body(settings, _images_at(path)))
+    app.add_middleware(
+        BodyLimit,
+        limit=lambda path, files: _max_body(settings, _images_at(path) if files else 0),
+        max_held_bytes=max(_MAX_HELD_BYTES, 2 * _max_body(settings, MAX_IMAGES)),
+    )
+    app.add_middleware(HeadLimit)
     app.add_middleware(RequestId)
     return app
 
@@ -82,9 +89,13 @@ def serve(settings: Settings) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
-            ws="websockets-sansio",
+            http=HttpProtocol,
+            ws=LiveProtocol,
             ws_max_size=live.max_message_bytes(settings.max_image_bytes),
             ws_max_queue=1,
+            ws_per_message_deflate=False,  # pictures are compressed already; what inflates can be a bomb
+            ws_ping_interval=KEEPALIVE_S,
+            ws_ping_timeout=KEEPALIVE_S,
             timeout_graceful_shutdown=30,
         ),
         app,

@@ -23,6 +23,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.FaceNotUsable: 400,
     errors.ImageTooLarge: 413,
     errors.InvalidValue: 422,
+    errors.BadRequest: 400,
     errors.PersonNotFound: 404,
     errors.PhotoNotFound: 404,
     errors.SightingNotFound: 404,
@@ -47,6 +48,7 @@ _FRAMEWORK = {
     404: ("NOT_FOUND", "There is nothing at this address"),
     405: ("METHOD_NOT_ALLOWED", "This address does not take that method"),
     413: ("IMAGE_TOO_LARGE", "The request is larger than this server allows"),
+    429: ("RATE_LIMITED", "Too many requests at once; try again in a moment"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Around every request: an id, a limit on the body, and the last word on bugs."""
+"""Around every request: an id, limits on head and body, and the last word on bugs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from visage.api.errors import envelope, internal_error
+from visage.errors import BadRequest
 
 log = logging.getLogger("visage")
+
+_MAX_HEADERS = 100
+_MAX_HEAD_BYTES = 32 * 1024
+_SMALL_BYTES = 1024 * 1024
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -53,24 +58,48 @@ class RequestId:
             await internal_error(request_id)(scope, receive, send_with_id)
 
 
+class HeadLimit:
+    """Refuses requests with more, or longer, headers and address than any sound client sends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http":
+            headers = scope["headers"]
+            size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in headers)
+            if len(headers) > _MAX_HEADERS or size > _MAX_HEAD_BYTES:
+                await envelope(400, BadRequest.code, "The address or the headers of the request are too long")(
+                    scope, receive, send
+                )
+                return
+        await self._app(scope, receive, send)
+
+
 class BodyLimit:
     """Refuses bodies that are too long: at once where they say so, else as soon as they are.
 
     Args:
-        limit: path → bytes allowed.
+        limit: path and whether it is a form with files → bytes allowed.
+        max_held_bytes: all bodies that are being worked on together. Beyond, bodies over 1 MiB get 429; a smaller one
+            always has its place, so that large uploads never keep a frame from being identified.
     """
 
-    def __init__(self, app: ASGIApp, limit: Callable[[str], int]) -> None:
+    def __init__(self, app: ASGIApp, limit: Callable[[str, bool], int], max_held_bytes: int) -> None:
         self._app = app
         self._limit = limit
+        self._max_held_bytes = max_held_bytes
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limit(scope["path"])
-        announced = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        limit = self._limit(scope["path"], headers.get("content-type", "").lower().startswith("multipart/"))
+        announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
             message = f"The request has more than {limit:,} bytes"
             await envelope(413, "IMAGE_TOO_LARGE", message, {"max_bytes": limit})(scope, receive, send)
@@ -80,9 +109,16 @@ class BodyLimit:
         async def receive_counted() -> Message:
             nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            received += size
+            self._held_bytes += size
             if received > limit:
                 raise HTTPException(413)
+            if self._held_bytes > self._max_held_bytes and received > _SMALL_BYTES:
+                raise HTTPException(429)
             return message
 
-        await self._app(scope, receive_counted, send)
+        try:
+            await self._app(scope, receive_counted, send)
+        finally:
+            self._held_bytes -= received
