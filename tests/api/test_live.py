@@ -178,6 +178,8 @@ def test_a_client_that_never_reads_harms_nobody(
         f"GET /ws/identify HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
     )
+    while not deaf.recv(4096).endswith(b"\r\n\r\n"):
+        pass
     deaf.settimeout(0.2)
     junk = b"\x81\x84\0\0\0\0junk" * 2000
     end = time.monotonic() + 4

@@ -30,6 +30,7 @@ from visage.api.roles import Operations
 from visage.api.routes import access, corrections, faces, health, people, unknowns
 from visage.api.security import Door, SecureHeaders, keys_required, listed, own_hosts
 from visage.api.service import Service
+from visage.api.websocket import KEEPALIVE_S, LiveProtocol
 from visage.errors import VisageError
 from visage.settings import Settings
 
@@ -37,6 +38,7 @@ log = logging.getLogger("visage")
 
 PREFIX = "/api/v1"
 _FORM_OVERHEAD_BYTES = 128 * 1024
+_MAX_HELD_BYTES = 256 * 1024 * 1024
 _DESCRIPTION = """
 Visage remembers faces for people who cannot. Register the people who matter from a few photos; then ask who is in a
 picture, or stream frames to the WebSocket `/ws/identify`. Every reply is an envelope: `success`, `data`, `error`.
@@ -76,7 +78,11 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.include_router(live.router)
     page.install(app)
-    app.add_middleware(BodyLimit, limit=lambda path: _max_body(settings, _images_at(path)))
+    app.add_middleware(
+        BodyLimit,
+        limit=lambda path, files: _max_body(settings, _images_at(path) if files else 0),
+        max_held_bytes=max(_MAX_HELD_BYTES, 2 * _max_body(settings, MAX_IMAGES)),
+    )
     app.add_middleware(BodyPatience)
     app.add_middleware(
         Guard,
@@ -136,9 +142,12 @@ def serve(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             proxy_headers=bool(listed(settings.allowed_hosts)),  # else anybody could name any address as their own
-            ws="websockets-sansio",
+            ws=LiveProtocol,
             ws_max_size=live.max_message_bytes(settings.max_image_bytes),
             ws_max_queue=1,
+            ws_per_message_deflate=False,  # pictures are compressed already; what inflates can be a bomb
+            ws_ping_interval=KEEPALIVE_S,
+            ws_ping_timeout=KEEPALIVE_S,
             timeout_graceful_shutdown=30,
         ),
         app,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 
 import h11
 from starlette.exceptions import HTTPException
@@ -23,6 +24,10 @@ MAX_HEADERS = 100
 MAX_CONNECTIONS = 500
 _UNREAD_BODY_TIMEOUT_S = 2.0
 
+_READ_BYTES = 32 * 1024
+"""What asyncio hands on at once. All frames of a WebSocket in it are parsed in one go: its default of 256 KiB holds
+40,000 tiny ones, and everybody else waits a second."""
+
 BODY_GRACE_S = 6.0
 MIN_BODY_BYTES_PER_S = 2048
 MAX_BODY_S = 600.0
@@ -34,7 +39,9 @@ class PatientProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connects: its first request is due."""
+        """A client connects: its first request is due. A WebSocket that it may become inherits what is set."""
+        if hasattr(transport, "max_size"):
+            transport.max_size = _READ_BYTES
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
@@ -68,6 +75,7 @@ class PatientProtocol(H11Protocol):
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"x-content-type-options", b"nosniff"),
+            (b"x-request-id", str(uuid.uuid4()).encode()),
             (b"connection", b"close"),
         ]
         if self.conn.our_state is h11.IDLE or self.conn.our_state is h11.SEND_RESPONSE:

@@ -56,6 +56,8 @@ def clean_name(name: str) -> str:
     name = _text("name", name)
     if not name:
         raise InvalidValue.of("name", "must not be empty")
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in name):
+        raise InvalidValue.of("name", "must have a character that can be seen")
     return name
 
 

@@ -55,6 +55,7 @@ _FRAMEWORK = {
     405: ("METHOD_NOT_ALLOWED", "This address does not take that method"),
     408: ("REQUEST_TIMEOUT", "The request came too slowly"),
     413: ("IMAGE_TOO_LARGE", "The request is larger than this server allows"),
+    429: ("RATE_LIMITED", "Too many requests at once; try again in a moment"),
 }
 
 

@@ -15,6 +15,8 @@ from visage.api.errors import envelope, internal_error
 
 log = logging.getLogger("visage")
 
+_SMALL_BYTES = 1024 * 1024
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -57,20 +59,25 @@ class BodyLimit:
     """Refuses bodies that are too long: at once where they say so, else as soon as they are.
 
     Args:
-        limit: path → bytes allowed.
+        limit: path and whether it is a form with files → bytes allowed.
+        max_held_bytes: all bodies that are being worked on together. Beyond, bodies over 1 MiB get 429; a smaller one
+            always has its place, so that large uploads never keep a frame from being identified.
     """
 
-    def __init__(self, app: ASGIApp, limit: Callable[[str], int]) -> None:
+    def __init__(self, app: ASGIApp, limit: Callable[[str, bool], int], max_held_bytes: int) -> None:
         self._app = app
         self._limit = limit
+        self._max_held_bytes = max_held_bytes
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limit(scope["path"])
-        announced = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        limit = self._limit(scope["path"], headers.get("content-type", "").lower().startswith("multipart/"))
+        announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
             message = f"The request has more than {limit:,} bytes"
             await envelope(413, "IMAGE_TOO_LARGE", message, {"max_bytes": limit})(scope, receive, send)
@@ -80,9 +87,16 @@ class BodyLimit:
         async def receive_counted() -> Message:
             nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            received += size
+            self._held_bytes += size
             if received > limit:
                 raise HTTPException(413)
+            if self._held_bytes > self._max_held_bytes and received > _SMALL_BYTES:
+                raise HTTPException(429)
             return message
 
-        await self._app(scope, receive_counted, send)
+        try:
+            await self._app(scope, receive_counted, send)
+        finally:
+            self._held_bytes -= received

@@ -1,8 +1,9 @@
 """From bytes to pixels: sniff, limits, orientation, decode.
 
-Only two decoders are ever reached, by the first bytes of the content: libjpeg-turbo (simplejpeg, with Pillow for
-what it refuses, such as CMYK) and Pillow's PNG reader. Limits are checked against the header, before any pixel
-is decoded.
+Only two decoders are ever reached, by the first bytes of the content: libjpeg-turbo (simplejpeg, with Pillow's JPEG
+reader for what it refuses, such as CMYK) and Pillow's PNG reader, each by name: nothing else of Pillow is looked up
+or imported. `container.py` checks the limits against the header, before any pixel is decoded, and hands on only what
+makes pixels.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import numpy as np
 import simplejpeg
 from PIL import Image as PillowImage
 from PIL import ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from visage.errors import ImageTooLarge, InvalidImage
 from visage.types import Image
+from visage.vision.container import JPEG_START, PNG_START, read_jpeg, read_png
 
 PillowImage.MAX_IMAGE_PIXELS = None  # the limits here are stricter, and answer in our words
 
-_JPEG = b"\xff\xd8\xff"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_EXIF_ORIENTATION = 0x0112
+_STRIP_PIXELS = 4_000_000
+"""What Pillow decodes is converted in strips: beside Pillow's copy there is only the result, 3 bytes a pixel."""
 
 # EXIF 2.32, table 4.6.4 A: what must be done to the stored picture to see it upright, as
 # (transpose, flip rows, flip columns), in that order.
@@ -63,31 +66,24 @@ def decode(data: bytes, limits: Limits) -> Image:
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"The image has more than {limits.max_bytes:,} bytes", {"max_bytes": limits.max_bytes})
-    if data.startswith(_JPEG):
-        kind = "JPEG"
-    elif data.startswith(_PNG):
-        kind = "PNG"
-    else:
-        raise InvalidImage
     try:
-        with PillowImage.open(io.BytesIO(data), formats=[kind]) as header:
-            width, height = header.size
-            if width * height > limits.max_pixels:
-                raise ImageTooLarge(
-                    f"The image has more than {limits.max_pixels:,} pixels",
-                    {"max_pixels": limits.max_pixels},
-                )
-            orientation = _orientation(header)
-            if kind == "JPEG" and header.mode in {"RGB", "L"}:
-                pixels = _decode_jpeg(data, header)
-            else:
-                pixels = _convert(header)
+        if data.startswith(JPEG_START):
+            container = read_jpeg(data, limits.max_pixels)
+            pixels = _decode_jpeg(container.essential, container.channels)
+        elif data.startswith(PNG_START):
+            container = read_png(data, limits.max_pixels)
+            with PngImageFile(io.BytesIO(container.essential)) as picture:
+                pixels = _convert(picture)
+        else:
+            raise InvalidImage
     except (ImageTooLarge, InvalidImage):
         raise
     except Exception as exc:
         # Hostile pictures make decoders raise nearly anything (SyntaxError, struct.error, MemoryError, …).
         raise InvalidImage from exc
-    return _turn_upright(pixels, orientation)
+    if pixels.shape[:2] != (container.height, container.width):
+        raise InvalidImage  # the decoder reads another header than the one that was checked
+    return _turn_upright(pixels, container.orientation)
 
 
 def encode_jpeg(image: Image, quality: int) -> bytes:
@@ -98,35 +94,50 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
     return encoded
 
 
-def _orientation(header: PillowImage.Image) -> int:
-    try:
-        return int(header.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # broken EXIF is no reason to refuse a photo
-        return 1
+def _decode_jpeg(data: bytes, channels: int) -> Image:
+    if channels != 4:
+        try:
+            decoded: Image = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
+        except ValueError:
+            pass  # odd but perhaps readable; Pillow refuses what is truncated
+        else:
+            return decoded
+    with JpegImageFile(io.BytesIO(data)) as picture:
+        return _convert(picture)
 
 
-def _decode_jpeg(data: bytes, header: PillowImage.Image) -> Image:
-    try:
-        decoded: Image = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
-    except ValueError:
-        return _convert(header)  # odd but perhaps readable; Pillow refuses what is truncated
-    return decoded
+def _convert(picture: PillowImage.Image) -> Image:
+    """Any mode that a JPEG or PNG can have → (H, W, 3) uint8, RGB."""
+    picture.load()
+    width, height = picture.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, _STRIP_PIXELS // width)
+    wide = _is_wide(picture)
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        pixels[top:bottom] = _rgb(picture.crop((0, top, width, bottom)), picture, wide=wide)
+    return pixels
 
 
-def _convert(header: PillowImage.Image) -> Image:
-    header.load()
-    mode = header.mode
-    if mode.startswith("I") or mode == "F":
-        wide = np.asarray(header).astype(np.int64)
-        grey = np.clip(wide >> 8 if mode.startswith("I;16") or wide.max(initial=0) > 255 else wide, 0, 255)
-        return cv2.cvtColor(grey.astype(np.uint8), cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
-    if header.has_transparency_data:
-        layer = header.convert("RGBA")
+def _rgb(part: PillowImage.Image, picture: PillowImage.Image, *, wide: bool) -> Image:
+    if part.mode.startswith("I") or part.mode == "F":
+        values = np.asarray(part).astype(np.int32)
+        grey = np.clip(values >> 8 if wide else values, 0, 255).astype(np.uint8)
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
+    if picture.has_transparency_data:
+        layer = part.convert("RGBA")
         paper = PillowImage.new("RGBA", layer.size, "white")
-        header = PillowImage.alpha_composite(paper, layer)
-    elif mode == "CMYK" and "adobe" not in header.info:
-        header = ImageOps.invert(header)
-    return np.array(header.convert("RGB"))
+        part = PillowImage.alpha_composite(paper, layer)
+    elif part.mode == "CMYK" and "adobe" not in picture.info:
+        part = ImageOps.invert(part)
+    return np.asarray(part.convert("RGB"))
+
+
+def _is_wide(picture: PillowImage.Image) -> bool:
+    """Are its grey values of 16 bits? Pillow's 32-bit mode holds either kind."""
+    if picture.mode in {"I", "F"}:
+        return float(picture.getextrema()[1]) > 255  # type: ignore[arg-type]
+    return picture.mode.startswith("I;16")
 
 
 def _turn_upright(pixels: Image, orientation: int) -> Image:
