@@ -139,6 +139,8 @@ def serve(settings: Settings) -> int:
             ws="websockets-sansio",
             ws_max_size=live.max_message_bytes(settings.max_image_bytes),
             ws_max_queue=1,
+            # Pictures are compressed already: browsers would deflate each frame in vain, and we inflate it.
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=30,
         ),
         app,
