@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -249,10 +248,36 @@ def test_a_steady_face_is_not_looked_at_closely_in_every_frame(
 def test_a_frame_of_another_size_is_searched_anew(family: Recognizer, photos: Mapping[str, Path]) -> None:
     camera = family.camera()
     large = pixels(photos["obama3"])
-    buffer = io.BytesIO()
-    PillowImage.fromarray(large).resize((large.shape[1] // 2, large.shape[0] // 2)).save(buffer, "JPEG")
-    for image in (encode_jpeg(large, 90), buffer.getvalue(), encode_jpeg(large, 90)):
-        answer = family.identify(image, camera)
-        assert answer.match is not None
-        box = answer.faces[0].face.box
-        assert 0.2 < box.height / answer.height < 0.9
+    half = PillowImage.fromarray(large).resize((large.shape[1] // 2, large.shape[0] // 2))
+    for image in (large, np.asarray(half), large):
+        data = encode_jpeg(image, 90)
+        alone, framed = family.identify(data), family.identify(data, camera)
+        assert framed.match is not None
+        one, other = alone.faces[0].face.box, framed.faces[0].face.box
+        assert abs(one.height - other.height) < 0.1 * one.height
+        assert abs(one.x - other.x) < 0.1 * one.width
+
+
+def test_a_stranger_has_one_entry_with_the_best_picture_and_dismissed_does_not_come_back(
+    family: Recognizer, cast: Cast
+) -> None:
+    joe = cast["Joe"]
+    nearer = [[Place(joe, 320, 240, side)] for side in np.linspace(90, 230, 40)]
+
+    def dismiss(number: int) -> None:
+        if number == 41:
+            (unknown,) = family.unknowns.all()
+            assert unknown.photo.quality.score >= 80
+            family.unknowns.dismiss(unknown.unknown_id)
+
+    tally = show(family, [*nearer, *still(joe, 45, side=230)], before=dismiss)
+    assert len(tally.owners) == 1
+    assert family.unknowns.all() == []
+
+
+def test_who_becomes_known_is_no_unknown_any_more(family: Recognizer, cast: Cast, photos: Mapping[str, Path]) -> None:
+    joe = [photos["biden"].read_bytes()]
+    show(family, [*still(cast["Joe"], 5), *still(cast["stranger 0"], 5)])
+    assert len(family.unknowns.all()) == 2
+    family.enrol(name="Joe", relationship=None, metadata={}, images=joe)
+    assert len(family.unknowns.all()) == 1
