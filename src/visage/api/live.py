@@ -69,6 +69,9 @@ async def _read(websocket: WebSocket, newest: NewestFrame, sending: asyncio.Lock
     """Take messages until the client goes."""
     while True:
         content = _content(await websocket.receive())
+        await asyncio.sleep(
+            0
+        )  # many small messages arrive at once, and each of them takes no wait: others have a turn
         if isinstance(content, bytes):
             newest.put(Frame(content))
             continue
