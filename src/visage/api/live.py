@@ -69,9 +69,8 @@ async def _read(websocket: WebSocket, newest: NewestFrame, sending: asyncio.Lock
     """Take messages until the client goes."""
     while True:
         content = _content(await websocket.receive())
-        await asyncio.sleep(
-            0
-        )  # many small messages arrive at once, and each of them takes no wait: others have a turn
+        # Many small messages arrive at once, and none of them has to be waited for: others get a turn all the same.
+        await asyncio.sleep(0)
         if isinstance(content, bytes):
             newest.put(Frame(content))
             continue

@@ -365,6 +365,8 @@ export interface paths {
         /**
          * Dismiss Unknown
          * @description Forget such a face; as long as it stays before the camera it does not come up again.
+         *
+         *     Role: editor.
          */
         delete: operations["dismiss_unknown"];
         options?: never;
@@ -3512,6 +3514,33 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_UnknownDismissed_"];
                 };
             };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description `NOT_FOUND` */
             404: {
                 headers: {
@@ -3523,6 +3552,15 @@ export interface operations {
             };
             /** @description `VALIDATION_ERROR` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
