@@ -58,6 +58,7 @@ EXPECTED = {
         "list_unknowns",
         "get_unknown_picture",
         "register_unknown",
+        "dismiss_unknown",
     },
     Role.ADMIN: {"list_keys", "create_key", "revoke_key", "list_audit", "verify_audit"},
 }

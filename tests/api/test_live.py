@@ -6,8 +6,10 @@ import base64
 import io
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,72 @@ def test_a_fast_client_gets_the_newest_frames_and_the_count_of_the_others(
 def test_a_client_that_waits_loses_nothing(live: ClientConnection, photos: Mapping[str, Path]) -> None:
     content = small(photos["obama"])
     assert sum(ask(live, content)["dropped"] for _ in range(15)) == 0
+
+
+def test_a_flood_keeps_nobody_out(server: Server, client: httpx.Client, photos: Mapping[str, Path]) -> None:
+    content = small(photos["obama"])
+    end = threading.Event()
+
+    def flood() -> None:
+        with connect(server.live, compression=None) as connection:
+            reader = threading.Thread(target=lambda: [None for _ in connection], daemon=True)
+            reader.start()
+            while not end.is_set():
+                connection.send(content)
+
+    floods = [threading.Thread(target=flood, daemon=True) for _ in range(2)]
+    for thread in floods:
+        thread.start()
+    try:
+        with connect(server.live) as patient:
+            replies = [ask(patient, content) for _ in range(5)]
+        assert [reply["dropped"] for reply in replies] == [0] * 5
+        started = time.monotonic()
+        assert client.get("/health").status_code == 200
+        assert time.monotonic() - started < 1
+        assert client.post("/identify", files={"image": content}).json()["data"]["face_detected"] is True
+        assert time.monotonic() - started < 5
+    finally:
+        end.set()
+        for thread in floods:
+            thread.join(10)
+
+
+def test_frames_of_streams_take_no_place_of_requests(
+    start_server: Callable[..., Server], photos: Mapping[str, Path]
+) -> None:
+    server, content = start_server(max_pending=1), small(photos["obama"])
+    with ExitStack() as stack:
+        streams = [stack.enter_context(connect(server.live)) for _ in range(6)]
+        for _ in range(2):
+            for stream in streams:
+                stream.send(content)
+            reply = httpx.post(f"{server.api}/identify", files={"image": content}, timeout=30)
+            assert reply.status_code == 200
+            for stream in streams:
+                assert json.loads(stream.recv(timeout=20))["type"] == "identification"
+
+
+def test_a_stranger_before_the_camera_can_be_dismissed(
+    client: httpx.Client, live: ClientConnection, photos: Mapping[str, Path]
+) -> None:
+    content = small(photos["biden"])
+    ask(live, content)
+    (unknown, *_) = client.get("/unknowns").json()["data"]["unknowns"]
+    path = f"/unknowns/{unknown['unknown_id']}"
+    assert client.delete(path).json()["data"] == {"unknown_id": unknown["unknown_id"], "deleted": True}
+    ask(live, content)
+    ids = [entry["unknown_id"] for entry in client.get("/unknowns").json()["data"]["unknowns"]]
+    assert unknown["unknown_id"] not in ids
+    assert client.delete(path).status_code == 404
+
+
+def test_a_long_message_is_read_as_any_other(live: ClientConnection, photos: Mapping[str, Path]) -> None:
+    content = photos["obama"].read_bytes() + bytes(6 * 2**20)
+    encoded = base64.encodebytes(content).decode()
+    reply = ask(live, {"type": "frame", "data": encoded, "frame_id": 9})
+    assert (reply["type"], reply["frame_id"]) == ("identification", 9)
+    assert ask(live, "x" * 2**20)["error"]["code"] == "VALIDATION_ERROR"
 
 
 def test_the_server_says_nothing_unasked(live: ClientConnection) -> None:

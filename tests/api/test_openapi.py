@@ -68,6 +68,7 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
         "delete_person",
         "delete_photo",
         "detect",
+        "dismiss_unknown",
         "get_person",
         "get_photo",
         "get_session",

@@ -145,7 +145,8 @@ def serve(settings: Settings) -> int:
             ws=LiveProtocol,
             ws_max_size=live.max_message_bytes(settings.max_image_bytes),
             ws_max_queue=1,
-            ws_per_message_deflate=False,  # pictures are compressed already; what inflates can be a bomb
+            # Pictures are compressed already, and what inflates can be a bomb.
+            ws_per_message_deflate=False,
             ws_ping_interval=KEEPALIVE_S,
             ws_ping_timeout=KEEPALIVE_S,
             timeout_graceful_shutdown=30,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
+from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from visage.api import schemas
@@ -25,9 +26,13 @@ router = APIRouter()
 log = logging.getLogger("visage")
 
 _DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
-_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+_WHITE_SPACE = " \t\r\n"
 _TRY_AGAIN_LATER = 1013
 _GOING_AWAY = 1001
+_SEND_TIMEOUT_S = 20.0
+"""A client that has not taken a reply for so long is gone, or might as well be."""
+_LONG_MESSAGE = 256 * 1024
+"""Characters; longer messages are read beside the event loop, which has others to serve."""
 
 
 def max_message_bytes(max_image_bytes: int) -> int:
@@ -63,23 +68,45 @@ async def identify(websocket: WebSocket, service: ServiceDep) -> None:
 async def _read(websocket: WebSocket, newest: NewestFrame, sending: asyncio.Lock) -> None:
     """Take messages until the client goes."""
     while True:
-        message = await websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1000))
-        frame_id: dict[str, Any] = {}
-        try:
-            if (data := message.get("bytes")) is not None:
-                newest.put(Frame(data))
-                continue
-            content = parse_message(message["text"])
-            if "frame_id" in content:
-                frame_id = {"frame_id": content["frame_id"]}
-            image = parse_image(content)
-        except VisageError as error:
-            async with sending:
-                await _send(websocket, _error(error, frame_id))
+        content = _content(await websocket.receive())
+        # Many small messages arrive at once, and none of them has to be waited for: others get a turn all the same.
+        await asyncio.sleep(0)
+        if isinstance(content, bytes):
+            newest.put(Frame(content))
+            continue
+        is_long = len(content) > _LONG_MESSAGE
+        frame = await asyncio.to_thread(_parse, content) if is_long else _parse(content)
+        content = ""  # it may be large, and the next message long in coming
+        if isinstance(frame, Frame):
+            newest.put(frame)
         else:
-            newest.put(Frame(image, frame_id.get("frame_id"), bool(frame_id)))
+            async with sending:
+                await _send(websocket, frame)
+
+
+def _content(message: Message) -> str | bytes:
+    """What a client sent.
+
+    Raises:
+        WebSocketDisconnect: that it goes.
+    """
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1000))
+    data: bytes | None = message.get("bytes")
+    text: str | None = message.get("text")
+    return data if data is not None else text or ""
+
+
+def _parse(text: str) -> Frame | dict[str, Any]:
+    """The frame in a text message, or the reply to a bad one."""
+    frame_id: dict[str, Any] = {}
+    try:
+        content = parse_message(text)
+        if "frame_id" in content:
+            frame_id = {"frame_id": content["frame_id"]}
+        return Frame(parse_image(content), frame_id.get("frame_id"), bool(frame_id))
+    except VisageError as error:
+        return _error(error, frame_id)
 
 
 async def _answer(websocket: WebSocket, service: Service, newest: NewestFrame, sending: asyncio.Lock) -> None:
@@ -90,7 +117,7 @@ async def _answer(websocket: WebSocket, service: Service, newest: NewestFrame, s
         frame_id = {"frame_id": frame.frame_id} if frame.has_id else {}
         try:
             camera = camera or service.recognizer.camera()
-            result = await service.compute(service.recognizer.identify, frame.image, camera)
+            result = await service.compute_frame(service.recognizer.identify, frame.image, camera)
         except VisageError as error:
             reply = _error(error, frame_id)
         except Exception:
@@ -132,7 +159,9 @@ def parse_image(content: dict[str, Any]) -> bytes:
         raise InvalidValue("A frame needs `data`: an image in base64")
     if prefix := _DATA_URL.match(data):
         data = data[prefix.end() :]
-    data = data.translate(_WHITE_SPACE).rstrip("=")
+    if any(space in data for space in _WHITE_SPACE):
+        data = data.translate(dict.fromkeys(map(ord, _WHITE_SPACE)))
+    data = data.rstrip("=")
     try:
         return base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
     except (binascii.Error, ValueError) as exc:
@@ -152,6 +181,7 @@ def _error(error: VisageError, frame_id: dict[str, Any]) -> dict[str, Any]:
 async def _send(websocket: WebSocket, reply: dict[str, Any]) -> None:
     try:
         # A frame_id may hold what JSON cannot (NaN was parsed): it is echoed as it came.
-        await websocket.send_text(json.dumps(reply, separators=(",", ":")))
-    except RuntimeError as exc:  # closed in the meantime
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            await websocket.send_text(json.dumps(reply, separators=(",", ":")))
+    except (RuntimeError, TimeoutError) as exc:  # closed in the meantime, or as good as
         raise WebSocketDisconnect(_GOING_AWAY) from exc

@@ -36,6 +36,7 @@ ROLES: Mapping[str, Role | None] = {
     "list_unknowns": Role.EDITOR,
     "get_unknown_picture": Role.EDITOR,
     "register_unknown": Role.EDITOR,
+    "dismiss_unknown": Role.EDITOR,
     # Everything about the installation.
     "list_keys": Role.ADMIN,
     "create_key": Role.ADMIN,
@@ -61,6 +62,7 @@ ACCOUNTED = frozenset(
         "delete_photo",
         "merge_persons",
         "register_unknown",
+        "dismiss_unknown",
         "create_key",
         "revoke_key",
     }

@@ -387,6 +387,13 @@ class Unknown(BaseModel):
     url: str = Field(description="Where its best picture is, a JPEG")
 
 
+class UnknownDismissed(BaseModel):
+    """An unknown face is forgotten."""
+
+    unknown_id: str
+    deleted: Literal[True] = True
+
+
 class UnknownFaces(BaseModel):
     """Kept in memory only, for ten minutes; the latest first."""
 

@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 _FORGET_EVERY_S = 60.0
 
+_LANE = 2
+"""Jobs of a lane that may be with the models: one runs while the other is ready to go on."""
+
 log = logging.getLogger("visage")
 
 
@@ -38,8 +41,10 @@ def key_source(settings: Settings) -> KeySource:
 class Service:
     """Loads in the background, computes in bounded threads, closes in order.
 
-    Models run on one thread, since a single run already uses every core; a queue in front of it is first come,
-    first served. What only reads or writes the bank has a thread of its own and does not wait for models.
+    Models run on one thread, since a single run already uses every core. Two lanes lead to it, one for requests and
+    one for frames of streams, each first come, first served; where both wait, they take turns, so that a flood in
+    one does not close the other. What only reads or writes the bank has a thread of its own and does not wait for
+    models.
     """
 
     def __init__(self, settings: Settings, *, keys_required: bool) -> None:
@@ -53,6 +58,8 @@ class Service:
         self._access: Access | None = None
         self._audit: Audit | None = None
         self._pending = 0
+        self._requests = asyncio.Semaphore(_LANE)
+        self._frames = asyncio.Semaphore(_LANE)
         self._vision = ThreadPoolExecutor(1, "visage-vision")
         self._storage = ThreadPoolExecutor(1, "visage-storage")
         self._loading: asyncio.Task[None] | None = None
@@ -127,9 +134,15 @@ class Service:
             raise Overloaded
         self._pending += 1
         try:
-            return await self._run(self._vision, function, *args, **kwargs)
+            async with self._requests:
+                return await self._run(self._vision, function, *args, **kwargs)
         finally:
             self._pending -= 1
+
+    async def compute_frame(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `compute`, for a frame of a stream. A connection has one frame on its way: connections are the limit."""
+        async with self._frames:
+            return await self._run(self._vision, function, *args, **kwargs)
 
     async def store(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that uses the bank only."""

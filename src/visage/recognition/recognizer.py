@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
 from visage.recognition.report import Report, make_report
 from visage.recognition.sightings import Seen, Sightings
-from visage.recognition.tracker import Track, Tracker
+from visage.recognition.tracker import SURELY_SAME, Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Caution,
@@ -88,9 +89,9 @@ class Recognizer:
         self._sightings = Sightings()
         self.unknowns = Unknowns()
 
-    def camera(self) -> Tracker:
-        """What follows the faces of one camera."""
-        return Tracker(self._pipeline)
+    def camera(self, clock: Callable[[], float] = time.monotonic) -> Tracker:
+        """What follows the faces of one camera; `clock` gives seconds, never going back."""
+        return Tracker(self._pipeline, clock)
 
     def identify(self, image: bytes, camera: Tracker | None = None) -> Identification:
         """Say who is in an image.
@@ -217,6 +218,7 @@ class Recognizer:
                 cautions += self._misfits(namesake, photos)
                 stored = self.bank.add_photos(namesake.person_id, photos)
                 person = self.bank.person(namesake.person_id)
+        self.unknowns.forget_like(template, SURELY_SAME)
         return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *poor_photos(results)))
 
     def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
@@ -326,6 +328,8 @@ class Recognizer:
             look = track.looks[-1]
             if face.status is Status.KNOWN:
                 self.unknowns.forget(track.uid)
+                if track.is_fresh:
+                    self.unknowns.forget_like(track.evidence, SURELY_SAME)
             elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
                 self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
 

@@ -1,9 +1,9 @@
 """Faces over the frames of one camera: the same face keeps its number, and what was seen of it adds up.
 
-Between two searches of the whole frame a face is followed by its landmarks alone. It is embedded when it is new, when
-a clearly better view of it appears, and now and then; its evidence is the quality-weighted mean of its embeddings.
-Whenever a face looks different from a moment ago, it is embedded at once, and where it is somebody else, it becomes
-another track: a name is never carried over.
+Between two searches of the whole frame a face is followed by its landmarks alone, as long as it looks as it did a
+moment ago. It is embedded when it is new, when it looks unlike every view of it that was embedded, when a clearly
+better view appears, and now and then. Where the embedding is somebody else's, it becomes another track: a name is
+never carried over. The evidence of a track is the quality-weighted mean of embeddings that agree with each other.
 """
 
 from __future__ import annotations
@@ -23,27 +23,36 @@ from visage.vision.align import thumbnail
 from visage.vision.embed import unit
 from visage.vision.pipeline import LocatedFace, Pipeline
 
-_SEARCH_EVERY_S = 0.25
-_SEARCH_EVERY_FRAMES = 4
-"""The whole frame is searched for new faces after so long, or so many frames, whichever comes first."""
+_SEARCH_EVERY_S = 0.2
+"""The whole frame is searched for new faces after so long."""
 
 _FIRST_LOOKS = 3
 """A new face is embedded in each of so many frames …"""
 _LOOK_EVERY_S = 1.0
 """… then once in so long …"""
+_LOOK_AGAIN_S = 0.25
+"""… or so long, where the last look left a doubt …"""
 _BETTER_VIEW = 1.25
 """… and when its eyes are so many times as far apart as in the best view so far."""
 
-_SAME_LOOK = 0.88
-"""Correlation of the thumbnails of two frames from which on a face is the same. Of 500 faces that moved, turned a
-little and changed their light it was above 0.92, of faces that took the place of another below 0.84."""
+_SAME_LOOK = 0.8
+"""Correlation of two thumbnails from which on they show the same face. A face that moves reaches 0.85 from one frame
+to the next, but for one in a hundred; of two people's pictures one pair in a million does (docs/decisions/0014)."""
 
+# Cosines of a look to a track's evidence; of two people's pictures, one pair in so many reaches each.
+SURELY_SAME = 0.55
+"""One in 30,000: whatever happened in between, it is the same person; the look adds to the evidence."""
 _SAME_PERSON = 0.45
-"""Cosine of a face to its track's evidence, or to that of a track that was lost, from which on it is the same person:
-one stranger in a thousand reaches it."""
+"""One in 1,000: the same person, where the face is in the same place."""
+_NOT_ANOTHER = 0.15
+"""Of a poor look at a face that was followed without a break: nothing says that it is somebody else …"""
+_CLEAR = 50
+"""… poor being below this quality, 0–100 …"""
+_BELIEVED_S = 3.0
+"""… and that is believed for so long without a look that agrees."""
 
 _EVIDENCE = 8
-"""Embeddings kept of a track: the latest."""
+"""Looks kept of a track: the latest."""
 
 _LOST_FOR_S = 2.0
 _MAX_LOST = 16
@@ -59,9 +68,10 @@ class Track:
         uid: of this track among all of the server's.
         located: where it was last.
         thumbnail: (1024,) float32, how it looked then.
-        looks: its embeddings with their qualities, the latest last.
-        is_fresh: this frame was looked at closely.
         face: the latest close look, brought to where the face is now, with the evidence of all.
+        looks: the close looks that are its evidence, the latest last.
+        views: thumbnails that were looked at closely and found to be this face.
+        is_fresh: this frame's look added to the evidence.
     """
 
     track_id: int
@@ -69,18 +79,29 @@ class Track:
     thumbnail: NDArray[np.float32]
     face: Face
     looks: deque[Face] = field(default_factory=lambda: deque(maxlen=_EVIDENCE))
+    views: deque[NDArray[np.float32]] = field(default_factory=lambda: deque(maxlen=_EVIDENCE))
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    looked_at_s: float = 0.0
-    times_looked: int = 0
     is_fresh: bool = True
+    times_looked: int = 0
+    looked_at_s: float = 0.0
+    agreed_at_s: float = 0.0
     seen_at_s: float = 0.0
     widest: float = 0.0
 
+    @property
     def evidence(self) -> Embedding:
         """(D,) float32, unit length: the mean of the looks, weighted by their quality."""
-        weights = np.array([max(look.quality.score, 1) for look in self.looks], dtype=np.float32)
-        mean: Embedding = unit((weights[:, None] * np.stack([look.embedding for look in self.looks])).sum(axis=0))
-        return mean
+        return self.face.embedding
+
+
+@dataclass(slots=True, eq=False)
+class _Sight:
+    """A face in this frame: where, how it looks, which track it continues, best guess, and whether unbrokenly."""
+
+    located: LocatedFace
+    view: NDArray[np.float32]
+    track: Track | None = None
+    unbroken: bool = False
 
 
 class Tracker:
@@ -98,7 +119,6 @@ class Tracker:
         self._lost: list[Track] = []
         self._count = 0
         self._searched_at_s = -np.inf
-        self._frames_since = 0
 
     def update(self, image: Image, timing_ms: dict[str, float]) -> list[Track]:
         """Bring the tracks to a new frame.
@@ -110,123 +130,135 @@ class Tracker:
         Returns: the faces that are in it.
         """
         start, now = perf_counter(), self._clock()
-        places = self._places(image, now)
+        sights = self._sights(image, now)
         middle = perf_counter()
-        views = [thumbnail(image, located.landmarks) for located, _ in places]
-        closer = [
-            index
-            for index, ((located, track), view) in enumerate(zip(places, views, strict=True))
-            if track is None or _wants_a_look(track, located, view, now)
-        ]
-        looks = dict(zip(closer, self._pipeline.describe(image, [places[i][0] for i in closer]), strict=True))
-        self._tracks = self._assign(places, views, looks, now)
+        closer = [i for i, sight in enumerate(sights) if _wants_a_look(sight, now)]
+        looks = dict(zip(closer, self._pipeline.describe(image, [sights[i].located for i in closer]), strict=True))
+        self._tracks = self._assign(sights, looks, now)
         timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
         return self._tracks
 
-    def _places(self, image: Image, now: float) -> list[tuple[LocatedFace, Track | None]]:
-        """Where there are faces, each with the track that it continues, best guess."""
+    def _sights(self, image: Image, now: float) -> list[_Sight]:
+        """The faces of a frame. Those that look as they did a moment ago need no search."""
+        sights: list[_Sight] = []
         followed = self._pipeline.follow(image, [track.located.mesh for track in self._tracks])
-        places: list[tuple[LocatedFace, Track | None]] = []
         for track, located in zip(self._tracks, followed, strict=True):
-            if located is not None and not _overlaps(located, places):
-                places.append((located, track))
-        self._frames_since += 1
-        due = self._frames_since >= _SEARCH_EVERY_FRAMES or now - self._searched_at_s >= _SEARCH_EVERY_S
-        if due or len(places) < len(self._tracks) or not places:
+            if located is not None and not any(_overlap(located, sight.located) for sight in sights):
+                view = thumbnail(image, located.landmarks)
+                if float(view @ track.thumbnail) >= _SAME_LOOK:
+                    sights.append(_Sight(located, view, track, unbroken=True))
+        all_there = sights and len(sights) == len(self._tracks)
+        if not all_there or now - self._searched_at_s >= _SEARCH_EVERY_S:
+            self._searched_at_s = now
+            broken = [track for track in self._tracks if all(track is not sight.track for sight in sights)]
             for located in self._pipeline.find(image):
-                if not _overlaps(located, places):
-                    places.append((located, None))
-            self._searched_at_s, self._frames_since = now, 0
-        return places
+                if not any(_overlap(located, sight.located) for sight in sights):
+                    before = next((track for track in broken if _overlap(located, track.located)), None)
+                    broken = [track for track in broken if track is not before]
+                    sights.append(_Sight(located, thumbnail(image, located.landmarks), before))
+        return sights
 
-    def _assign(
-        self,
-        places: Sequence[tuple[LocatedFace, Track | None]],
-        views: Sequence[NDArray[np.float32]],
-        looks: dict[int, Face],
-        now: float,
-    ) -> list[Track]:
+    def _assign(self, sights: Sequence[_Sight], looks: dict[int, Face], now: float) -> list[Track]:
         """Decide whose each face is. Who was not looked at goes on; a look decides the rest by likeness."""
-        rejected: list[int] = []
         chosen: dict[int, Track] = {}
-        for index, (_, track) in enumerate(places):
-            if track is None:
-                rejected.append(index)
-            elif index not in looks or _is_same(track, views[index], looks[index]):
-                chosen[index] = track
-            else:
-                rejected.append(index)
+        for index, sight in enumerate(sights):
+            if sight.track is not None and (index not in looks or _is_same(sight, sight.track, looks[index], now)):
+                chosen[index] = sight.track
         kept = {id(track) for track in chosen.values()}
         self._lost += [track for track in self._tracks if id(track) not in kept]
         self._lost = [track for track in self._lost if now - track.seen_at_s <= _LOST_FOR_S][-_MAX_LOST:]
         for index, look in looks.items():
             # A face that was half hidden when it came back is a new track, until a later look tells whose it is.
             current = chosen.get(index)
-            track = self._found_again(look, current.track_id if current else self._count + 1)
-            if track is not None:
-                track.looks.extend(current.looks if current else ())
+            if track := self._found_again(look, current.track_id if current else self._count + 1):
                 chosen[index] = track
-        for index in rejected:
+        for index, look in looks.items():
             if index not in chosen:
                 self._count += 1
-                chosen[index] = Track(self._count, places[index][0], views[index], looks[index])
+                chosen[index] = Track(self._count, sights[index].located, sights[index].view, look)
         for index, track in chosen.items():
-            _advance(track, places[index][0], views[index], looks.get(index), now)
+            _advance(track, sights[index], looks.get(index), now)
         return [chosen[index] for index in sorted(chosen)]
 
     def _found_again(self, look: Face, before: int) -> Track | None:
         """The lost track, from before that number, that this face continues; it is lost no more."""
         alike = [
-            (float(look.embedding @ track.evidence()), i)
+            (float(look.embedding @ track.evidence), i)
             for i, track in enumerate(self._lost)
             if track.track_id < before
         ]
         best, index = max(alike, default=(-1.0, -1))
-        return self._lost.pop(index) if best >= _SAME_PERSON else None
+        return self._lost.pop(index) if best >= SURELY_SAME else None
 
 
-def _wants_a_look(track: Track, located: LocatedFace, view: NDArray[np.float32], now: float) -> bool:
+def _wants_a_look(sight: _Sight, now: float) -> bool:
+    track = sight.track
+    if track is None or not sight.unbroken or track.times_looked < _FIRST_LOOKS:
+        return True
+    pause = _LOOK_EVERY_S if track.agreed_at_s == track.looked_at_s else _LOOK_AGAIN_S
     return (
-        track.times_looked < _FIRST_LOOKS
-        or now - track.looked_at_s >= _LOOK_EVERY_S
-        or float(view @ track.thumbnail) < _SAME_LOOK
-        or _eye_distance(located) > _BETTER_VIEW * track.widest
+        now - track.looked_at_s >= pause
+        or max(float(sight.view @ view) for view in track.views) < _SAME_LOOK
+        or _eye_distance(sight.located) > _BETTER_VIEW * track.widest
     )
 
 
-def _is_same(track: Track, view: NDArray[np.float32], look: Face) -> bool:
-    """It looks as it did a moment ago, or like all that was seen of it."""
-    unbroken = float(view @ track.thumbnail) >= _SAME_LOOK
-    return unbroken or float(look.embedding @ track.evidence()) >= _SAME_PERSON
+def _is_same(sight: _Sight, track: Track, look: Face, now: float) -> bool:
+    """Is a look at the place of a track the face of that track?"""
+    likeness = float(look.embedding @ track.evidence)
+    poor = min(look.quality.score, track.face.quality.score) < _CLEAR
+    if sight.unbroken and poor and now - track.agreed_at_s <= _BELIEVED_S:
+        return likeness >= _NOT_ANOTHER
+    return likeness >= _SAME_PERSON
 
 
-def _advance(track: Track, located: LocatedFace, view: NDArray[np.float32], look: Face | None, now: float) -> None:
+def _advance(track: Track, sight: _Sight, look: Face | None, now: float) -> None:
     """Bring a track to this frame."""
-    track.located, track.thumbnail, track.seen_at_s = located, view, now
-    track.is_fresh = look is not None
+    track.located, track.thumbnail, track.seen_at_s = sight.located, sight.view, now
+    track.is_fresh = False
+    embedding, quality = track.face.embedding, track.face.quality
     if look is not None:
-        track.looks.append(look)
-        track.looked_at_s = now
         track.times_looked += 1
-        track.widest = max(track.widest, _eye_distance(located))
-    latest = track.looks[-1]
-    best = max(item.quality.score for item in track.looks)
+        track.looked_at_s = now
+        track.views.append(sight.view)
+        track.widest = max(track.widest, _eye_distance(sight.located))
+        track.is_fresh = _admit(track, look)
+        if track.is_fresh:
+            track.agreed_at_s = now
+        embedding = _mean(track.looks)
+        quality = Quality(max(item.quality.score for item in track.looks), look.quality.issues)
     track.face = replace(
-        latest,
-        box=located.box,
-        landmarks=located.landmarks,
-        detection_score=located.score,
-        embedding=track.evidence() if len(track.looks) > 1 else latest.embedding,
-        quality=Quality(best, latest.quality.issues),
+        track.face,
+        box=sight.located.box,
+        landmarks=sight.located.landmarks,
+        detection_score=sight.located.score,
+        embedding=embedding,
+        quality=quality,
     )
 
 
-def _overlaps(located: LocatedFace, places: Sequence[tuple[LocatedFace, Track | None]]) -> bool:
-    """Is this a face that is in the list already? Their middles are closer than half the distance of the eyes."""
-    middle = located.landmarks.mean(axis=0)
-    return any(
-        np.linalg.norm(middle - other.landmarks.mean(axis=0)) < 0.5 * _eye_distance(other) for other, _ in places
-    )
+def _admit(track: Track, look: Face) -> bool:
+    """Let a look count, if it agrees with those that do, or is a better one: then they count no more."""
+    if track.looks and float(look.embedding @ track.evidence) < SURELY_SAME:
+        if look.quality.score <= track.face.quality.score:
+            return False
+        track.looks.clear()
+    track.looks.append(look)
+    return True
+
+
+def _mean(looks: Sequence[Face]) -> Embedding:
+    if len(looks) == 1:
+        return looks[0].embedding
+    weights = np.array([max(look.quality.score, 1) for look in looks], dtype=np.float32)
+    mean: Embedding = unit((weights[:, None] * np.stack([look.embedding for look in looks])).sum(axis=0))
+    return mean
+
+
+def _overlap(one: LocatedFace, other: LocatedFace) -> bool:
+    """Is it one face? Their middles are closer than half the distance of the eyes."""
+    apart = np.linalg.norm(one.landmarks.mean(axis=0) - other.landmarks.mean(axis=0))
+    return bool(apart < 0.5 * _eye_distance(other))
 
 
 def _eye_distance(located: LocatedFace) -> float:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from visage.errors import UnknownNotFound
-from visage.types import NewPhoto
+from visage.types import Embedding, NewPhoto
 
 _MAX_UNKNOWNS = 50
 _MAX_AGE_S = 600.0
+_MAX_DISMISSED = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,7 @@ class Unknowns:
         self._clock = clock
         self._turn = threading.Lock()
         self._entries: OrderedDict[str, tuple[float, Unknown]] = OrderedDict()
+        self._dismissed: OrderedDict[str, None] = OrderedDict()
 
     def seen(self, unknown_id: str, score: int, make_photo: Callable[[], NewPhoto]) -> None:
         """Nobody knows this face; its picture is made only where it is better than the one kept.
@@ -54,6 +56,8 @@ class Unknowns:
         """
         now = datetime.now(UTC)
         with self._turn:
+            if unknown_id in self._dismissed:
+                return
             _, entry = self._entries.pop(unknown_id, (0, None))
             if entry is None:
                 entry = Unknown(unknown_id, now, now, make_photo())
@@ -68,6 +72,35 @@ class Unknowns:
         """This face is known now, or not wanted; one that is not there is no error."""
         with self._turn:
             self._entries.pop(unknown_id, None)
+
+    def forget_like(self, embedding: Embedding, similarity: float) -> None:
+        """Forget every entry that shows this face: it is known now, also where it was seen badly a moment ago.
+
+        Args:
+            embedding: (D,) float32, unit length.
+            similarity: cosine from which on an entry is that face.
+        """
+        with self._turn:
+            alike = [
+                key
+                for key, (_, entry) in self._entries.items()
+                if float(entry.photo.embedding @ embedding) >= similarity
+            ]
+            for key in alike:
+                del self._entries[key]
+
+    def dismiss(self, unknown_id: str) -> None:
+        """Nobody wants to name this face; as long as it stays before the camera it does not come up again.
+
+        Raises:
+            UnknownNotFound: forgotten already.
+        """
+        unknown_id = self.get(unknown_id).unknown_id
+        with self._turn:
+            self._entries.pop(unknown_id, None)
+            self._dismissed[unknown_id] = None
+            while len(self._dismissed) > _MAX_DISMISSED:
+                self._dismissed.popitem(last=False)
 
     def all(self) -> list[Unknown]:
         """The latest seen first."""

@@ -8,7 +8,7 @@ from visage import errors
 from visage.api import schemas
 from visage.api.deps import MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
 from visage.api.openapi import refusals
-from visage.api.schemas import Envelope, Registration, UnknownFaces
+from visage.api.schemas import Envelope, Registration, UnknownDismissed, UnknownFaces
 
 router = APIRouter(tags=["unknowns"])
 
@@ -32,6 +32,13 @@ async def get_unknown_picture(recognizer: RecognizerDep, unknown_id: str) -> Res
     """The best picture of such a face, a JPEG."""
     picture = recognizer.unknowns.get(unknown_id).photo.picture
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
+
+
+@router.delete("/unknowns/{unknown_id}", operation_id="dismiss_unknown", responses=refusals(errors.UnknownNotFound))
+async def dismiss_unknown(recognizer: RecognizerDep, unknown_id: str) -> Envelope[UnknownDismissed]:
+    """Forget such a face; as long as it stays before the camera it does not come up again."""
+    recognizer.unknowns.dismiss(unknown_id)
+    return Envelope(data=UnknownDismissed(unknown_id=unknown_id))
 
 
 @router.post(

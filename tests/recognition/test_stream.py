@@ -1,0 +1,78 @@
+"""The newest frame of a connection, and the strangers that are remembered for a while."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from visage.errors import UnknownNotFound
+from visage.recognition.stream import Frame, NewestFrame
+from visage.recognition.unknowns import Unknowns
+from visage.types import NewPhoto, Quality
+
+
+def test_the_newest_frame_wins_and_the_others_are_counted() -> None:
+    async def scenario() -> None:
+        newest = NewestFrame()
+        for number in range(5):
+            newest.put(Frame(b"", number))
+        frame, dropped = await newest.take()
+        assert (frame.frame_id, dropped) == (4, 4)
+        newest.put(Frame(b"", 5))
+        frame, dropped = await newest.take()
+        assert (frame.frame_id, dropped) == (5, 0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(newest.take(), 0.01)
+
+    asyncio.run(scenario())
+
+
+def photo(score: int, axis: int = 0) -> NewPhoto:
+    """A picture of that quality, of somebody."""
+    return NewPhoto(np.eye(192, dtype=np.float32)[axis], b"", Quality(score))
+
+
+class Clock:
+    """Goes when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_best_picture_of_a_stranger_is_kept() -> None:
+    unknowns = Unknowns()
+    for score in (40, 90, 60):
+        unknowns.seen("a", score, lambda score=score: photo(score))  # type: ignore[misc]
+    assert [entry.photo.quality.score for entry in unknowns.all()] == [90]
+
+
+def test_strangers_are_bounded_in_number_and_time() -> None:
+    clock = Clock()
+    unknowns = Unknowns(clock)
+    for number in range(80):
+        unknowns.seen(str(number), 50, lambda: photo(50))
+    assert [entry.unknown_id for entry in unknowns.all()] == [str(number) for number in range(79, 29, -1)]
+    clock.now = 601
+    assert unknowns.all() == []
+
+
+def test_a_dismissed_stranger_stays_away() -> None:
+    unknowns = Unknowns()
+    unknowns.seen("a", 50, lambda: photo(50))
+    unknowns.dismiss("A")
+    unknowns.seen("a", 90, lambda: photo(90))
+    assert unknowns.all() == []
+    with pytest.raises(UnknownNotFound):
+        unknowns.dismiss("a")
+
+
+def test_every_entry_of_a_face_goes_when_it_is_known() -> None:
+    unknowns = Unknowns()
+    for name, axis in {"a": 0, "b": 1, "c": 0}.items():
+        unknowns.seen(name, 50, lambda axis=axis: photo(50, axis))  # type: ignore[misc]
+    unknowns.forget_like(photo(50).embedding, 0.5)
+    assert [entry.unknown_id for entry in unknowns.all()] == ["b"]
