@@ -9,7 +9,7 @@ NPM := npm --prefix web --no-audit --no-fund --silent
 PAGE := src/visage/api/page/index.html
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.html)
 
-.PHONY: help serve test lint page client check format lock accuracy clean
+.PHONY: help serve test lint page client check format lock accuracy clean torture
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -47,6 +47,9 @@ check: lint $(PAGE) ## everything that must hold, with coverage
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
+
+torture: .venv/.dev ## kill the bank hundreds of times and flip its bits; writes docs/reliability.md (minutes)
+	@$(BIN)/python -m tests.torture
 
 format: .venv/.dev web/node_modules/.installed ## rewrite the code as the formatter likes it
 	$(BIN)/ruff format .
