@@ -99,7 +99,8 @@ class SqlStore:
             absorbed = _absorbed(connection, person_id)
             traces = _traces(connection, person_id)
             self._scrubber.owe(connection)
-            _delete(connection, persons_table.c.person_id, [person_id])
+            if not connection.execute(persons_table.delete().where(persons_table.c.person_id == person_id)).rowcount:
+                raise DamagedPerson.of(person_id, "id")
             _delete(connection, merges_table.c.source_id, absorbed)
             _note_erased(connection, [person_id, *absorbed], datetime.now(UTC))
         return self._scrub(traces)
