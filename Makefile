@@ -9,7 +9,7 @@ NPM := npm --prefix web --no-audit --no-fund --silent
 PAGE := src/visage/api/page/index.html
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.html)
 
-.PHONY: help serve test lint page client check fuzz format lock accuracy clean
+.PHONY: help serve test lint page client check fuzz torture format lock accuracy clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -51,6 +51,9 @@ check: lint $(PAGE) ## everything that must hold, with coverage
 fuzz: .venv/.dev ## attack the decoder with 100,000 mutated pictures, the API with what its document allows and forbids
 	@$(BIN)/python -m tests.attacks.fuzz_images 100000
 	@$(BIN)/python -m tests.attacks.fuzz_api 500
+
+torture: .venv/.dev ## kill the bank hundreds of times and flip its bits; writes docs/durability.md (minutes)
+	@$(BIN)/python -m tests.torture
 
 format: .venv/.dev web/node_modules/.installed ## rewrite the code as the formatter likes it
 	$(BIN)/ruff format .

@@ -18,10 +18,11 @@ import pytest
 from tests.bank.test_bank import DIMENSION, MODEL, photo
 from visage.bank.bank import MemoryBank
 from visage.bank.sqlite import FILE_NAME, open_store
-from visage.errors import BankError, DamagedPerson, VisageError
+from visage.errors import BankError, DamagedPerson, PersonNotFound, PhotoNotFound, VisageError
 from visage.types import Embedding
 
 ROOT = Path(__file__).parents[2]
+NOT_THERE = (PersonNotFound, PhotoNotFound, BankError)
 FLIPS = int(os.environ.get("FLIPS", "150"))
 
 
@@ -144,14 +145,17 @@ def test_a_damaged_undo_costs_that_undo_only(
 
 
 def test_flipped_bits_never_give_a_face_another_name(tmp_path: Path, people: dict[str, str]) -> None:
-    """One bit anywhere in the file, many times: refused in words, or served rightly but for who is damaged."""
+    """One bit, many times: refused in words, or served rightly but for who is damaged. Half of the bits are anywhere
+    in the file, half where something is written."""
     path = tmp_path / FILE_NAME
     sound = path.read_bytes()
     chance = random.Random(20261124)
     outcomes = {"refused": 0, "whole": 0, "damaged": 0}
-    for _ in range(FLIPS):
+    written = [place for place, byte in enumerate(sound) if byte]
+    for number in range(FLIPS):
         broken = bytearray(sound)
-        broken[chance.randrange(len(broken))] ^= 1 << chance.randrange(8)
+        place = chance.choice(written) if number % 2 else chance.randrange(len(broken))
+        broken[place] ^= 1 << chance.randrange(8)
         path.write_bytes(broken)
         try:
             bank = opened(tmp_path)
@@ -166,15 +170,20 @@ def test_flipped_bits_never_give_a_face_another_name(tmp_path: Path, people: dic
                     assert hit.person.metadata == {"n": list(people).index(hit.person.person_id)}
                     if hit.similarity > 0.6:
                         assert hit.person.metadata == {"n": seed}
+            lost = 0
             for person_id in people:
                 try:
                     for stored in bank.photos(person_id):
                         assert b" picture " in bank.picture(person_id, stored.photo_id)
                 except VisageError as error:
-                    assert person_id in error.message or error.code in {"PERSON_NOT_FOUND", "BANK_ERROR"}
-            outcomes["whole" if not bank.check() else "damaged"] += 1
+                    lost += 1
+                    # Where an id or an index was hit, it is not there under its id; else the error says whose it is.
+                    assert person_id in error.message or type(error) in NOT_THERE
+            faults = bank.check()
+            assert faults or not lost
+            outcomes["damaged" if faults else "whole"] += 1
     assert sum(outcomes.values()) == FLIPS
-    assert min(outcomes.values()) > 0, outcomes
+    assert outcomes["damaged"] + outcomes["refused"] >= FLIPS // 10, outcomes
 
 
 @pytest.mark.parametrize("size", [100, 4096, 5000, 20000])

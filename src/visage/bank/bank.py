@@ -514,9 +514,12 @@ class MemoryBank:
 
     def check(self) -> list[str]:
         """What is damaged or does not agree, in words; empty where nothing is."""
-        faults = self._store.check()
         with self._turn:
-            kept = {photo.photo_id: vector for photo, vector in self._store.load(self.model).photos}
+            try:
+                faults, contents = self._store.check(), self._store.load(self.model)
+            except BankError as error:
+                return [error.message]
+            kept = {photo.photo_id: vector for photo, vector in contents.photos}
             held = {photo_id for photos in self._photos.values() for photo_id in photos}
             if kept.keys() != held:
                 faults.append("Memory and store do not hold the same photos")

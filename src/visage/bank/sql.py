@@ -38,8 +38,10 @@ from visage.types import Embedding, Person, Photo, Undo
 
 log = logging.getLogger("visage")
 
-_UNREADABLE = (DamagedPerson, ValueError, KeyError, TypeError, AttributeError, OverflowError)
-"""What a row can raise that was altered: sealed columns as DamagedPerson, readable ones as any of the others."""
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What a readable column that was altered can raise where it is used."""
+
+_DAMAGED = (DamagedPerson, *UNREADABLE)
 
 
 class Scrubber(Protocol):
@@ -99,7 +101,8 @@ class SqlStore:
             absorbed = _absorbed(connection, person_id)
             traces = _traces(connection, person_id)
             self._scrubber.owe(connection)
-            _delete(connection, persons_table.c.person_id, [person_id])
+            if not connection.execute(persons_table.delete().where(persons_table.c.person_id == person_id)).rowcount:
+                raise DamagedPerson.of(person_id, "id")
             _delete(connection, merges_table.c.source_id, absorbed)
             _note_erased(connection, [person_id, *absorbed], datetime.now(UTC))
         return self._scrub(traces)
@@ -360,7 +363,7 @@ class _Loading:
             try:
                 self._keys[row.person_id] = key = vault.key(row.person_id, row.key)
                 self._persons.append(rows.person_of(row, key))
-            except _UNREADABLE:
+            except _DAMAGED:
                 self._spoil(row.person_id, "record")
 
     def contents(self, model: str | None) -> Contents:
@@ -376,7 +379,7 @@ class _Loading:
         for row in self._connection.execute(query.order_by(columns.created_at, columns.photo_id)):
             try:
                 photo = rows.photo_of(row, self._keys[row.person_id])
-            except _UNREADABLE:
+            except _DAMAGED:
                 self._spoil(row.person_id, f"photo {row.photo_id}")
             else:
                 photos.append((photo, vectors.get(photo.photo_id)))
@@ -385,13 +388,13 @@ class _Loading:
         for row in self._connection.execute(sa.select(table).order_by(table.c.created_at, table.c.counter_id)):
             try:
                 counters.append(rows.counter_of(row, self._keys[row.person_id]))
-            except _UNREADABLE:
+            except _DAMAGED:
                 self._spoil(row.person_id, f"rejected face {row.counter_id}")
         undos: list[Undo] = []
         for row in self._connection.execute(sa.select(undos_table).order_by(undos_table.c.created_at)):
             try:
                 undos.append(rows.undo_of(row, self._keys[row.person_id]))
-            except _UNREADABLE:  # who it belongs to is as well known as before
+            except _DAMAGED:  # who it belongs to is as well known as before
                 self._faults.append(f"Undo {row.undo_id} of person {row.person_id} is damaged")
         return Contents(
             persons=tuple(person for person in self._persons if person.person_id not in self._damaged),
@@ -409,7 +412,7 @@ class _Loading:
         for row in self._connection.execute(sa.select(columns.photo_id, columns.person_id, columns.picture)):
             try:
                 self._keys[row.person_id].open(row.picture, rows.picture_place(row.person_id, row.photo_id))
-            except _UNREADABLE:
+            except _DAMAGED:
                 faults.append(f"The picture of photo {row.photo_id} of person {row.person_id} is damaged")
         return faults
 
@@ -425,7 +428,7 @@ class _Loading:
             place = rows.vector_place(str(row.person_id), str(row.photo_id), str(row.model))
             try:
                 vectors[row.photo_id] = rows.vector_of(row.vector, place, self._keys[row.person_id])
-            except _UNREADABLE:
+            except _DAMAGED:
                 self._spoil(row.person_id, f"embedding of photo {row.photo_id}")
         return vectors
 

@@ -32,7 +32,7 @@ from sqlalchemy.pool import StaticPool
 from visage.bank import keys
 from visage.bank.keys import KeyRecord, KeySource
 from visage.bank.schema import persons_table, vault_table
-from visage.bank.sql import SqlStore, in_words, insert_slots, read_slots
+from visage.bank.sql import UNREADABLE, SqlStore, in_words, insert_slots, read_slots
 from visage.bank.store import to_micros
 from visage.bank.vault import Vault
 from visage.errors import BankError
@@ -90,6 +90,9 @@ def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
     except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
         lock_file.close()
         raise BankError(in_words(exc)) from exc
+    except UNREADABLE as exc:
+        lock_file.close()
+        raise BankError("The bank is damaged. It was left untouched; restore a backup") from exc
     except BaseException:
         lock_file.close()
         raise
@@ -111,8 +114,10 @@ def read_key_record(data_dir: Path) -> KeyRecord | None:
             with engine.begin() as connection:
                 revision = _revision(connection)
                 return _key_record(connection) if revision is not None and revision >= ENCRYPTED_SINCE else None
-        except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError) as exc:
+        except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
             raise BankError(in_words(exc)) from exc
+        except UNREADABLE as exc:
+            raise BankError("The bank is damaged. It was left untouched; restore a backup") from exc
         finally:
             engine.dispose()
 
