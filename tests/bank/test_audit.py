@@ -12,6 +12,7 @@ import pytest
 
 from visage.bank import audit
 from visage.bank.audit import CUT, Audit
+from visage.bank.keys import KEY_FILE_NAME
 from visage.bank.sqlite import FILE_NAME, open_store
 from visage.errors import BankError, InvalidValue
 
@@ -95,7 +96,8 @@ def spoilt_anchor(data_dir: Path) -> None:
 
 
 def fresh_database(data_dir: Path) -> None:
-    (data_dir / FILE_NAME).unlink()
+    for name in (FILE_NAME, KEY_FILE_NAME, "visage.lock"):  # all that tells the bank was there
+        (data_dir / name).unlink()
 
 
 @pytest.mark.parametrize("attack", [cut_rows, older_database, no_anchor, spoilt_anchor, fresh_database])
