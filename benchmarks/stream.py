@@ -160,8 +160,11 @@ def overhead(recognizer: Recognizer, frames: Sequence[bytes], url: str, count: i
                     times[name].append((perf_counter() - start) * 1e3)
     medians = {name: float(np.median(values)) for name, values in times.items()}
     means = {name: float(np.mean(values)) for name, values in times.items()}
-    ratios = {f"{name}_ratio": means[name] / means["python"] for name in ("base64", "binary")}
-    return {**{f"{name}_ms": value for name, value in medians.items()}, **ratios}
+    return {
+        **{f"{name}_ms": value for name, value in medians.items()},
+        **{f"{name}_ratio": medians[name] / medians["python"] for name in ("base64", "binary")},
+        **{f"{name}_ratio_of_means": means[name] / means["python"] for name in ("base64", "binary")},
+    }
 
 
 @dataclass
