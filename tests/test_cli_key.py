@@ -119,7 +119,7 @@ def test_doctor_says_what_is_wrong_with_the_key(at: list[str], tmp_path: Path) -
 
 def test_a_damaged_person_is_named_by_doctor_and_can_be_deleted(at: list[str], tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "data" / FILE_NAME) as file:
-        (person_id,) = file.execute("SELECT person_id FROM persons LIMIT 1").fetchone()
+        (person_id,) = file.execute("SELECT person_id FROM persons ORDER BY created_at DESC LIMIT 1").fetchone()
         file.execute("UPDATE persons SET content = zeroblob(40) WHERE person_id = ?", (person_id,))
     file.close()
     assert person_id in visage("doctor", *at).stdout.replace("\n", "")
