@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from tests.api.conftest import Server, start
 from tests.e2e import scenes
@@ -58,6 +67,16 @@ window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
+
+
+def launch(playwright: Playwright, camera: Camera) -> Browser:
+    """Start Chromium with two cameras that play the same video."""
+    arguments = [
+        *_QUIET,
+        "--use-fake-device-for-media-stream=device-count=2",
+        f"--use-file-for-fake-video-capture={camera.video}",
+    ]
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -186,15 +205,8 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Camera:
 @pytest.fixture(scope="package")
 def browser(camera: Camera) -> Iterator[Browser]:
     """One Chromium for all journeys; each visit has a profile of its own."""
-    with sync_playwright() as playwright:
-        arguments = [
-            *_QUIET,
-            "--use-fake-device-for-media-stream=device-count=2",
-            f"--use-file-for-fake-video-capture={camera.video}",
-        ]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with sync_playwright() as playwright, launch(playwright, camera) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

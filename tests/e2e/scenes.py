@@ -107,6 +107,9 @@ SCENES: dict[str, Callable[[], Image]] = {
     "three": lambda: side_by_side(OBAMA, ASTRONAUT, OBAMA_SPEAKING),
     "two": lambda: side_by_side(BIDEN, OBAMA_SPEAKING),
     "group": group,
+    "friend": lambda: alone(FRIENDS[1]),
+    "friend-maybe": lambda: blurred(alone(FRIENDS[1]), 5.4),
+    "friend-unknown": lambda: alone(FRIENDS[3]),
     "nobody": room,
     "dark": lambda: darkened(alone(OBAMA_SPEAKING)),
 }
