@@ -109,7 +109,6 @@ SCENES: dict[str, Callable[[], Image]] = {
     "group": group,
     "friend": lambda: alone(FRIENDS[1]),
     "friend-maybe": lambda: blurred(alone(FRIENDS[1]), 5.4),
-    "friend-unknown": lambda: alone(FRIENDS[3]),
     "nobody": room,
     "dark": lambda: darkened(alone(OBAMA_SPEAKING)),
 }

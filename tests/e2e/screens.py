@@ -34,6 +34,13 @@ def activity(state: str) -> Callable[[Page], None]:
     return lambda page: expect(page.locator(f"[data-activity={state}]")).to_be_visible(timeout=20_000)
 
 
+def stop(page: Page) -> None:
+    """Stop the camera."""
+    activity("nobody")(page)
+    page.get_by_role("button", name="Stop").click()
+    activity("off")(page)
+
+
 def ask_who(page: Page) -> None:
     """Open "Who is this?"."""
     card("unknown")(page)
@@ -43,14 +50,14 @@ def ask_who(page: Page) -> None:
 
 # name → (address, what the camera sees or None for no camera, what to wait for)
 SCREENS: dict[str, tuple[str, str | None, Callable[[Page], None] | None]] = {
-    "live-off": ("/", None, None),
+    "live-off": ("/", "nobody", stop),
     "live-known": ("/", "friend", card("known")),
     "live-maybe": ("/", "friend-maybe", card("maybe")),
-    "live-unknown": ("/", "friend-unknown", card("unknown")),
+    "live-unknown": ("/", "unknown", card("unknown")),
     "live-group": ("/", "group", card("known")),
     "live-nobody": ("/", "nobody", activity("nobody")),
     "live-dark": ("/", "dark", activity("dark")),
-    "live-who": ("/", "friend-unknown", ask_who),
+    "live-who": ("/", "unknown", ask_who),
     "people": ("/people", None, None),
     "person": ("/people/{person_id}", None, None),
     "add": ("/add", None, None),

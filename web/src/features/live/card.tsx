@@ -8,7 +8,7 @@ import {
   UserRoundX,
   WifiOff,
 } from "lucide-react";
-import type { ReactNode } from "react";
+import type { CSSProperties, ReactNode } from "react";
 import { lineToRemember, portraitOf, usePerson } from "@/client/people";
 import { Button } from "@/components/button";
 import { FacePicture } from "@/components/face-picture";
@@ -68,6 +68,7 @@ function Known({ person, aside }: { person: Named; aside: ReactNode }) {
   const details = usePerson(person.personId).data;
   const remember = details ? lineToRemember(details.metadata) : null;
   const relationship = details?.relationship ?? person.relationship;
+  const name = details?.name ?? person.name;
   return (
     <div data-state="known" className={ROW}>
       <FacePicture
@@ -77,11 +78,17 @@ function Known({ person, aside }: { person: Named; aside: ReactNode }) {
       />
       <div className="min-w-0 flex-1">
         <p className="flex items-center gap-2 text-lg text-soft">{aside}</p>
-        <p className={nameClass(details?.name ?? person.name)}>{details?.name ?? person.name}</p>
+        <p style={nameSize(name)} className={`${NAME} font-extrabold`}>
+          {name}
+        </p>
         {relationship && (
-          <p className="mt-1 text-[1.5rem] leading-tight font-semibold lg:text-[2rem]">{relationship}</p>
+          <p className="mt-1 text-xl leading-tight font-semibold @2xs/card:text-2xl @3xl/card:text-[2rem]">
+            {relationship}
+          </p>
         )}
-        {remember && <p className="mt-1.5 text-xl leading-snug text-soft lg:text-2xl">{remember}</p>}
+        {remember && (
+          <p className="mt-1.5 text-lg leading-snug @2xs/card:text-xl text-soft @3xl/card:text-2xl">{remember}</p>
+        )}
       </div>
     </div>
   );
@@ -91,6 +98,7 @@ function Known({ person, aside }: { person: Named; aside: ReactNode }) {
 function Maybe({ person }: { person: Named }) {
   const { t } = useLanguage();
   const details = usePerson(person.personId).data;
+  const title = t("live.maybe.title", { name: person.name });
   return (
     <div data-state="maybe" className={ROW}>
       <div className="relative">
@@ -108,11 +116,11 @@ function Maybe({ person }: { person: Named }) {
       </div>
       <div className="min-w-0 flex-1">
         <p className="text-lg font-semibold text-maybe">{t("live.maybe.label")}</p>
-        <p className={nameClass(t("live.maybe.title", { name: person.name }), true)}>
-          {t("live.maybe.title", { name: person.name })}
+        <p style={nameSize(title)} className={`${NAME} font-semibold`}>
+          {title}
         </p>
         {person.relationship && (
-          <p className="mt-1 text-xl leading-tight text-soft lg:text-2xl">{person.relationship}</p>
+          <p className="mt-1 text-xl leading-tight text-soft @3xl/card:text-2xl">{person.relationship}</p>
         )}
       </div>
     </div>
@@ -142,8 +150,10 @@ function Words({
         {icon}
       </span>
       <div className="min-w-0 flex-1">
-        <p className="text-[1.75rem] leading-tight font-bold text-balance lg:text-[2.5rem]">{title}</p>
-        {text !== "" && <p className="mt-1 text-lg leading-snug text-soft lg:text-xl">{text}</p>}
+        <p className="text-2xl leading-tight @2xs/card:text-[1.75rem] font-bold text-balance @3xl/card:text-[2.5rem]">
+          {title}
+        </p>
+        {text !== "" && <p className="mt-1 text-lg leading-snug text-soft @3xl/card:text-xl">{text}</p>}
         {children}
       </div>
     </div>
@@ -159,21 +169,21 @@ function Where({ side }: { side: Side }) {
       <span aria-hidden="true" className="[&>svg]:size-6 text-accent">
         {ARROWS[side]}
       </span>
-      {t(`live.side.${side}`)}
+      <span className="inline-block first-letter:uppercase">{t(`live.side.${side}`)}</span>
     </>
   );
 }
 
-const ROW = "flex min-w-0 flex-1 items-center gap-4 sm:gap-6";
-const PICTURE = "size-28 sm:size-36 lg:size-44";
+const ROW =
+  "flex min-w-0 flex-1 flex-col items-start gap-3 @2xs/card:flex-row @2xs/card:items-center @2xs/card:gap-4 @xl/card:gap-6 flat:flex-row flat:items-center flat:gap-4";
+const PICTURE = "size-24 @sm/card:size-28 @xl/card:size-36 @3xl/card:size-44 flat:size-24";
 
-/** Short names are the largest thing on the screen; long ones still fit on two lines. */
-function nameClass(text: string, lighter = false): string {
-  const size =
-    text.length <= 9
-      ? "text-[3.25rem] sm:text-[4rem] lg:text-[5.5rem]"
-      : text.length <= 18
-        ? "text-[2.5rem] sm:text-[3.25rem] lg:text-[4.25rem]"
-        : "text-[2rem] sm:text-[2.5rem] lg:text-[3rem]";
-  return `leading-[1.05] tracking-tight break-words ${lighter ? "font-semibold" : "font-extrabold"} ${size}`;
+/** As large as the longest word of it fits beside the picture: to be read from two metres. */
+function nameSize(text: string): CSSProperties {
+  const words = text.split(/[\s-]+/);
+  const longest = Math.max(...words.map((word) => word.length));
+  const [rem, width] = words.length === 1 ? [5.5, 15] : [4.25, 12];
+  return { fontSize: `min(${rem}rem, ${width}cqi, ${Math.round(1000 / longest) / 10}cqi)` };
 }
+
+const NAME = "leading-[1.08] tracking-tight break-words hyphens-auto";

@@ -22,7 +22,7 @@ export function Controls({
   const { t } = useLanguage();
   const { speech } = usePreferences();
   return (
-    <div className="grid grid-cols-4 gap-2 lg:grid-cols-2 flat:grid-cols-4">
+    <div className="grid grid-cols-2 gap-2 @min-[17rem]/live:grid-cols-4 @4xl/live:grid-cols-2 flat:grid-cols-4">
       <Control icon={<ThumbsDown />} onPress={onWrong}>
         {t("live.wrong")}
       </Control>
@@ -53,7 +53,7 @@ function Control({
       type="button"
       onClick={onPress ?? undefined}
       aria-disabled={onPress === null || undefined}
-      className="flex min-h-18 min-w-0 flex-col items-center justify-center gap-1 rounded-2xl border-2 border-line bg-surface px-1 py-2 text-center leading-tight font-semibold text-ink hover:border-edge hover:bg-sunken aria-disabled:cursor-not-allowed aria-disabled:bg-transparent aria-disabled:text-soft lg:min-w-28"
+      className="flex min-h-18 min-w-0 flex-col items-center justify-center gap-1 rounded-2xl border-2 border-edge bg-surface px-1 py-2 text-center leading-tight font-semibold text-ink hover:bg-sunken aria-disabled:cursor-not-allowed aria-disabled:border-line aria-disabled:bg-transparent aria-disabled:text-soft @4xl/live:min-w-28 flat:min-w-0"
     >
       <span aria-hidden="true" className="[&>svg]:size-7">
         {icon}

@@ -75,61 +75,66 @@ export function Live() {
     engine?.thaw();
   };
 
+  const isOff = activity === "off" || activity === "blocked";
   const speaks = speech && voices.length > 0;
   return (
-    <div className="flex min-w-0 flex-1 flex-col gap-3 p-2 sm:p-3 flat:flex-row">
+    <div className="@container/live flex min-w-0 flex-1 flex-col">
       <h1 className="sr-only">{t("nav.live")}</h1>
-      <section
-        aria-label={t("nav.live")}
-        className="relative min-h-[38dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11]"
-      >
-        <Stage video={video} engine={engine} focus={focus?.trackId ?? null} onChoose={choose}>
-          {camera !== "on" && <Off camera={camera} onStart={start} />}
-        </Stage>
-        <div className="pointer-events-none absolute inset-x-3 top-3 flex items-start justify-between gap-3">
-          <Pill activity={activity} />
-          {switchable && (
-            <button
-              type="button"
-              onClick={() => engine?.switchCamera()}
-              className="pointer-events-auto grid size-14 place-items-center rounded-full bg-surface text-ink shadow-lg hover:bg-sunken"
-              aria-label={t("live.switch")}
-            >
-              <SwitchCamera aria-hidden="true" className="size-7" />
-            </button>
-          )}
-        </div>
-      </section>
-      <section
-        aria-label={t("live.panel")}
-        className="grid gap-x-8 gap-y-3 lg:grid-cols-[1fr_auto] lg:items-center lg:px-2 flat:flex-[9] flat:grid-cols-1 flat:content-between"
-      >
-        <div className="grid min-w-0 content-center gap-2">
+      <div className="flex min-w-0 flex-1 flex-col gap-3 p-2 sm:p-3 flat:flex-row">
+        <section
+          aria-label={t("nav.live")}
+          className="relative min-h-[38dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11]"
+        >
+          <Stage video={video} engine={engine} focus={focus?.trackId ?? null} onChoose={choose}>
+            {camera !== "on" && <Off camera={camera} onStart={start} />}
+          </Stage>
+          <div className="pointer-events-none absolute inset-x-3 top-3 flex items-start justify-between gap-3">
+            <Pill activity={activity} />
+            {switchable && (
+              <button
+                type="button"
+                onClick={() => engine?.switchCamera()}
+                className="pointer-events-auto grid size-14 place-items-center rounded-full bg-surface text-ink shadow-lg hover:bg-sunken"
+                aria-label={t("live.switch")}
+              >
+                <SwitchCamera aria-hidden="true" className="size-7" />
+              </button>
+            )}
+          </div>
+        </section>
+        <section
+          aria-label={t("live.panel")}
+          className="flex min-w-0 flex-col gap-3 @4xl/live:flex-row @4xl/live:items-center @4xl/live:gap-8 @4xl/live:px-2 flat:flex-[9] flat:flex-col flat:items-stretch flat:gap-3"
+        >
           <div
-            // What is spoken is not announced a second time by a screen reader.
-            aria-live={speaks ? "off" : "polite"}
-            className="flex min-h-36 min-w-0 items-center px-1 py-1 sm:px-3 lg:min-h-52 flat:min-h-0"
+            className={`@container/card flex min-w-0 flex-1 flex-col justify-center gap-3 ${isOff ? "" : "min-h-60 @4xl/live:min-h-62 flat:min-h-0"}`}
           >
-            <Card
-              focus={focus}
-              before={before}
-              activity={activity}
-              onName={mayName ? (seen) => void ask(seen) : null}
+            <div
+              // What is spoken is not announced a second time by a screen reader.
+              aria-live={speaks ? "off" : "polite"}
+              className="flex min-w-0 items-center px-1 @xl/card:px-3"
+            >
+              <Card
+                focus={focus}
+                before={before}
+                activity={activity}
+                onName={mayName ? (seen) => void ask(seen) : null}
+              />
+            </div>
+            <AlsoHere people={people} focus={focus} onChoose={choose} />
+          </div>
+          <div className="bottom-[calc(4.25rem+env(safe-area-inset-bottom))] z-10 grid gap-2 bg-ground py-1 md:bottom-0 @min-[17rem]/live:sticky @4xl/live:max-w-68 flat:max-w-none">
+            <Notice wanted={speech && camera === "on"} hasVoice={!ready || voices.length > 0} />
+            <Controls
+              running={camera !== "off"}
+              onStart={start}
+              onStop={() => engine?.stop()}
+              onAgain={voices.length > 0 ? sayAgain : null}
+              onWrong={named === null ? null : () => void correct(named)}
             />
           </div>
-          <AlsoHere people={people} focus={focus} onChoose={choose} />
-        </div>
-        <div className="grid gap-3 lg:max-w-68 flat:max-w-none">
-          <Notice wanted={speech && camera === "on"} hasVoice={!ready || voices.length > 0} />
-          <Controls
-            running={camera !== "off"}
-            onStart={start}
-            onStop={() => engine?.stop()}
-            onAgain={voices.length > 0 ? sayAgain : null}
-            onWrong={named === null ? null : () => void correct(named)}
-          />
-        </div>
-      </section>
+        </section>
+      </div>
       <NameDialog face={unnamed} onClose={close} />
     </div>
   );
@@ -202,15 +207,15 @@ function AlsoHere({
   const others = people.filter((one) => one.trackId !== focus?.trackId && one.kind !== "unclear");
   if (others.length === 0) return null;
   return (
-    <div className="flex flex-wrap items-center gap-2 sm:px-3">
-      <span className="mr-1 text-soft">{t("live.also")}</span>
+    <div className="flex flex-wrap items-center gap-2 px-1 @xl/card:px-3 flat:flex-nowrap flat:overflow-x-auto flat:py-1">
+      <span className="mr-1 shrink-0 text-soft">{t("live.also")}</span>
       {others.map((one) => (
         <button
           key={one.trackId}
           type="button"
           onClick={() => onChoose(one.trackId)}
           data-kind={one.kind}
-          className="min-h-11 rounded-full border-2 border-accent bg-surface px-4 font-semibold hover:bg-sunken data-[kind=maybe]:border-dashed data-[kind=maybe]:border-maybe data-[kind=unknown]:border-edge"
+          className="min-h-11 max-w-full shrink-0 truncate rounded-full border-2 border-accent bg-surface px-4 font-semibold hover:bg-sunken data-[kind=maybe]:border-dashed data-[kind=maybe]:border-maybe data-[kind=unknown]:border-edge"
         >
           {one.kind === "known"
             ? one.name

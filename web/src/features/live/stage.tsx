@@ -2,7 +2,7 @@ import { type ReactNode, type RefObject, useEffect, useRef } from "react";
 import { useLanguage } from "@/lib/i18n";
 import { useStore } from "@/lib/store";
 import { type Engine, live } from "./engine";
-import { onStage, type Rect } from "./geometry";
+import { onStage, type Rect, type Size } from "./geometry";
 import { glide } from "./motion";
 import type { Seen } from "./scene";
 
@@ -41,9 +41,7 @@ export function Stage({
         const target = onStage(part, engine.frameSize(), size, live.get().mirrored);
         const box = glide(shown.get(trackId), target, elapsed);
         shown.set(trackId, box);
-        mark.style.transform = `translate(${box.x.toFixed(1)}px, ${box.y.toFixed(1)}px)`;
-        mark.style.width = `${box.width.toFixed(1)}px`;
-        mark.style.height = `${box.height.toFixed(1)}px`;
+        place(mark, box, size);
       }
       request = requestAnimationFrame(draw);
     });
@@ -76,6 +74,30 @@ export function Stage({
       {children}
     </div>
   );
+}
+
+/** Put a mark around a face; its label stays on the stage. */
+function place(mark: HTMLElement, box: Rect, stage: Size): void {
+  const outside = box.x + box.width < 0 || box.x > stage.width || box.y + box.height < 0 || box.y > stage.height;
+  mark.style.visibility = outside ? "hidden" : "visible";
+  mark.style.transform = `translate(${box.x.toFixed(1)}px, ${box.y.toFixed(1)}px)`;
+  mark.style.width = `${box.width.toFixed(1)}px`;
+  mark.style.height = `${box.height.toFixed(1)}px`;
+  const label = mark.querySelector<HTMLElement>("[data-label]");
+  if (label === null) return;
+  const middle = box.x + box.width / 2;
+  label.style.visibility = middle < 0 || middle > stage.width ? "hidden" : "inherit";
+  const { offsetWidth: width, offsetHeight: height } = label;
+  const left = clamp(middle - width / 2, GAP, stage.width - width - GAP);
+  const below = box.y + box.height * 1.06 + GAP;
+  const top = below + height + GAP < stage.height ? below : box.y - box.height * 0.06 - height - GAP;
+  label.style.transform = `translate(${(left - box.x).toFixed(1)}px, ${(top - box.y).toFixed(1)}px)`;
+}
+
+const GAP = 8;
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(Math.max(value, least), Math.max(least, most));
 }
 
 /**
@@ -117,7 +139,8 @@ function Mark({
       {label !== null && (
         <span
           aria-hidden="true"
-          className={`absolute top-[calc(106%+0.5rem)] left-1/2 max-w-[40vw] -translate-x-1/2 truncate rounded-full px-3.5 py-1 font-semibold whitespace-nowrap shadow-lg ${LABELS[seen.kind]}`}
+          data-label=""
+          className={`absolute top-0 left-0 max-w-[40vw] truncate rounded-full px-3.5 py-1 font-semibold whitespace-nowrap shadow-lg ${LABELS[seen.kind]}`}
         >
           {label}
         </span>
