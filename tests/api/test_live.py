@@ -281,11 +281,18 @@ def test_too_many_connections_are_told_to_try_later(
 
 
 def test_a_stranger_in_a_frame_can_be_named_by_the_id_that_the_face_carries(
-    client: httpx.Client, live: ClientConnection, photos: Mapping[str, Path]
+    server: Server, client: httpx.Client, live: ClientConnection, photos: Mapping[str, Path]
 ) -> None:
+    def waiting() -> set[str]:
+        return {unknown["unknown_id"] for unknown in client.get("/unknowns").json()["data"]["unknowns"]}
+
+    with connect(server.live) as another_camera:
+        (elsewhere,) = ask(another_camera, frame(photos["astronaut"]))["faces"]
     (face,) = ask(live, frame(photos["astronaut"]))["faces"]
     assert face["status"] == "unknown"
+    assert {face["unknown_id"], elsewhere["unknown_id"]} <= waiting()
     reply = client.post(f"/unknowns/{face['unknown_id']}/register", data={"name": "Eileen"})
     assert reply.status_code == 200
     (known,) = ask(live, frame(photos["astronaut"]))["faces"]
     assert (known["match"]["name"], known["unknown_id"]) == ("Eileen", None)
+    assert elsewhere["unknown_id"] not in waiting(), "what another camera saw of the same face is known too"

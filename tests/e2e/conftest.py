@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Response,
+    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -29,8 +31,8 @@ from tests.e2e import scenes
 CHROMIUM = shutil.which("chromium")
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 
 expect.set_options(timeout=10_000)
 
@@ -38,11 +40,13 @@ _QUIET = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
-    "--use-fake-ui-for-media-stream",
 ]
 
 _RECORD_SPEECH = """
 window.spoken = [];
+let touched = false;
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { touched = true; }, { capture: true });
+Object.defineProperty(navigator, "userActivation", { value: { get hasBeenActive() { return touched; } } });
 const voice = { voiceURI: "test", name: "Test", lang: "en-GB", localService: true, default: true };
 const german = { ...voice, voiceURI: "test-de", lang: "de-DE" };
 class Utterance extends EventTarget {
@@ -60,7 +64,8 @@ const speech = Object.assign(new EventTarget(), {
 Object.defineProperty(window, "speechSynthesis", { value: speech });
 Object.defineProperty(window, "SpeechSynthesisUtterance", { value: Utterance });
 """
-"""Headless Chromium has no voice: `window.spoken` holds what a voice would have said."""
+"""Headless Chromium has no voice: `window.spoken` holds what a voice would have said. Whatever Playwright evaluates
+counts as a touch of the page; here only a real one does."""
 
 _WATCH_POLICY = """
 window.violations = [];
@@ -70,10 +75,10 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 
 def launch(playwright: Playwright, camera: Camera) -> Browser:
-    """Start Chromium with two cameras that play the same video."""
+    """Start Chromium with a camera that plays the video."""
     arguments = [
         *_QUIET,
-        "--use-fake-device-for-media-stream=device-count=2",
+        "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={camera.video}",
     ]
     return playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -86,6 +91,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def wait_for(page: Page, expression: str) -> None:
+    """Wait until something is so in a page. Playwright's own way needs `eval`, which the page's policy forbids."""
+    end = time.monotonic() + 10
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never: {expression}"
+        page.wait_for_timeout(50)
 
 
 class Camera:

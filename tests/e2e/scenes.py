@@ -102,7 +102,7 @@ def blurred(image: Image, sigma: float) -> Image:
 
 SCENES: dict[str, Callable[[], Image]] = {
     "known": lambda: alone(OBAMA_SPEAKING),
-    "maybe": lambda: blurred(alone(OBAMA_SPEAKING), 9),
+    "maybe": lambda: blurred(alone(OBAMA_SPEAKING), 9.4),
     "unknown": lambda: close_up(ASTRONAUT, WIDTH, HEIGHT),
     "three": lambda: side_by_side(OBAMA, ASTRONAUT, OBAMA_SPEAKING),
     "two": lambda: side_by_side(BIDEN, OBAMA_SPEAKING),
