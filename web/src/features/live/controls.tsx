@@ -22,7 +22,10 @@ export function Controls({
   const { t } = useLanguage();
   const { speech } = usePreferences();
   return (
-    <div className="grid grid-cols-2 gap-2 @min-[17rem]/live:grid-cols-4 @4xl/live:grid-cols-2 flat:grid-cols-4">
+    <div
+      data-controls=""
+      className="grid grid-cols-2 gap-2 @min-[17rem]/live:grid-cols-4 @4xl/live:grid-cols-2 flat:grid-cols-4"
+    >
       <Control icon={<ThumbsDown />} onPress={onWrong}>
         {t("live.wrong")}
       </Control>
