@@ -73,19 +73,21 @@ function Entry({ entry }: { entry: Toast }) {
       className="flex animate-rise flex-wrap items-center gap-2 rounded-card bg-ink py-2 pr-2 pl-5 text-ground shadow-xl"
     >
       <Radix.Title className="min-w-32 flex-1 py-2 font-medium">{entry.message}</Radix.Title>
-      {entry.undo && (
-        <Radix.Action altText={t("action.undo")} asChild onClick={(event) => event.preventDefault()}>
-          <Button look="secondary" icon={<Undo2 aria-hidden="true" />} busy={busy} onClick={() => void takeBack()}>
-            {t("action.undo")}
-          </Button>
-        </Radix.Action>
-      )}
-      <Radix.Close
-        aria-label={t("action.close")}
-        className="grid size-12 place-items-center rounded-2xl focus-visible:outline-ground"
-      >
-        <X aria-hidden="true" />
-      </Radix.Close>
+      <span className="ml-auto flex items-center gap-1">
+        {entry.undo && (
+          <Radix.Action altText={t("action.undo")} asChild onClick={(event) => event.preventDefault()}>
+            <Button look="secondary" icon={<Undo2 aria-hidden="true" />} busy={busy} onClick={() => void takeBack()}>
+              {t("action.undo")}
+            </Button>
+          </Radix.Action>
+        )}
+        <Radix.Close
+          aria-label={t("action.close")}
+          className="grid size-12 place-items-center rounded-2xl focus-visible:outline-ground"
+        >
+          <X aria-hidden="true" />
+        </Radix.Close>
+      </span>
     </Radix.Root>
   );
 }

@@ -25,6 +25,8 @@ interface Saved extends Named {
   photos: number;
   refused: number;
   other: Named | null;
+  /** Someone who was here already. */
+  known: boolean;
 }
 
 /** Add a person; with `?to=ID`, photos of one who is here already. */
@@ -42,7 +44,7 @@ function AddTo({ personId }: { personId: string }) {
 }
 
 const SOURCE =
-  "flex min-h-28 flex-1 basis-40 flex-col items-center justify-center gap-2 rounded-card border-2 border-edge bg-surface p-4 text-center text-lg leading-tight font-semibold hover:bg-tint [&>svg]:size-9 [&>svg]:text-accent";
+  "flex min-h-28 flex-1 basis-32 flex-col items-center justify-center gap-2 rounded-card border-2 border-edge bg-surface p-4 text-center text-lg leading-tight font-semibold hover:bg-tint [&>svg]:size-9 [&>svg]:text-accent";
 
 function Add({ to }: { to: Named | null }) {
   const { t } = useLanguage();
@@ -86,7 +88,7 @@ function Add({ to }: { to: Named | null }) {
     if (person === null) return;
     setCapturing(false);
     const count = (state: string) => settled.filter((picture) => picture.state === state).length;
-    setSaved({ ...person, photos: count("kept"), refused: count("refused"), other });
+    setSaved({ ...person, photos: count("kept"), refused: count("refused"), other, known: to !== null });
   };
 
   const again = () => {
@@ -102,7 +104,9 @@ function Add({ to }: { to: Named | null }) {
         <LooksLike
           added={saved}
           other={saved.other}
-          onAnswer={(left) => setSaved({ ...saved, ...left, other: null })}
+          onAnswer={(left) =>
+            setSaved({ ...saved, ...left, other: null, known: saved.known || left.person_id !== saved.person_id })
+          }
         />
       </Page>
     );
@@ -178,7 +182,9 @@ function Add({ to }: { to: Named | null }) {
 function Done({ saved, again }: { saved: Saved; again: (() => void) | null }) {
   const { t } = useLanguage();
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
+  useEffect(() => {
+    heading.current?.focus();
+  }, []);
   return (
     <div className="mx-auto grid w-full max-w-xl animate-rise justify-items-center gap-5 px-4 py-10 text-center">
       <div className="relative">
@@ -188,12 +194,12 @@ function Done({ saved, again }: { saved: Saved; again: (() => void) | null }) {
         </span>
       </div>
       <h1 ref={heading} tabIndex={-1} className="mt-3 text-3xl outline-none sm:text-4xl">
-        {t("added.title", { name: saved.name })}
+        {t(saved.known ? "added.known" : "added.title", { name: saved.name })}
       </h1>
       <div role="status" className="grid gap-2 text-lg text-soft">
         <p>{t("added.photos", { count: saved.photos })}</p>
         {saved.refused > 0 && <p>{t("added.refused", { count: saved.refused })}</p>}
-        {saved.photos < 3 && <p>{t("photos.few")}</p>}
+        {saved.photos < 3 && !saved.known && <p>{t("photos.few")}</p>}
       </div>
       <div className="mt-2 flex flex-wrap justify-center gap-3">
         <ButtonLink href={`/people/${saved.person_id}`} look="primary" icon={<Users aria-hidden="true" />}>

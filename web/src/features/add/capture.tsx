@@ -12,7 +12,7 @@ import { frameOf, useCamera, useGuidedShots } from "./use-capture";
 export function Capture({ onShot, onDone }: { onShot: (shot: Blob, good: boolean) => void; onDone: () => void }) {
   const { t } = useLanguage();
   const video = useRef<HTMLVideoElement>(null);
-  const { state, mirrored, swap, again } = useCamera(video);
+  const { state, mirrored, several, swap, again } = useCamera(video);
   const [step, setStep] = useState(0);
   const [flash, setFlash] = useState(0);
   const view = VIEWS[step] ?? null;
@@ -29,7 +29,9 @@ export function Capture({ onShot, onDone }: { onShot: (shot: Blob, good: boolean
     if (picture) take(await jpegOf(picture, 0.93), false);
   };
   const panel = useRef<HTMLDivElement>(null);
-  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), []);
+  useEffect(() => {
+    panel.current?.scrollIntoView({ block: "nearest" }); // it may return a promise, which is no clean-up
+  }, []);
 
   const off = state !== "on" && state !== "starting";
   const hint = seen.said ?? "wait";
@@ -85,17 +87,12 @@ export function Capture({ onShot, onDone }: { onShot: (shot: Blob, good: boolean
             {t("capture.now")}
           </Button>
         )}
-        {state === "on" && (
+        {state === "on" && several && (
           <Button look="quiet" icon={<SwitchCamera aria-hidden="true" />} onClick={swap}>
             {t("capture.swap")}
           </Button>
         )}
-        <Button
-          className="sm:ml-auto"
-          look={view === null ? "primary" : "quiet"}
-          icon={<Check aria-hidden="true" />}
-          onClick={onDone}
-        >
+        <Button look={view === null ? "primary" : "quiet"} icon={<Check aria-hidden="true" />} onClick={onDone}>
           {t(step === 0 ? "capture.close" : "capture.enough")}
         </Button>
       </div>
@@ -109,9 +106,9 @@ function Oval({ good }: { good: boolean }) {
     <svg viewBox="0 0 400 400" aria-hidden="true" className="pointer-events-none absolute inset-0 m-auto h-4/5 w-4/5">
       <ellipse
         cx="200"
-        cy="190"
-        rx="128"
-        ry="168"
+        cy="186"
+        rx="102"
+        ry="134"
         fill="none"
         stroke={good ? "#93d6c8" : "white"}
         strokeOpacity={good ? 1 : 0.75}

@@ -26,7 +26,7 @@ export type Hint =
   | "good";
 
 /** Part of the picture that a face must fill, in the direction in which it fills more, and may. */
-const CLOSE = 0.22;
+const CLOSE = 0.24;
 const TOO_CLOSE = 0.8;
 /** Degrees. In the tests' portraits someone who looks into the camera has at most 10. */
 const STRAIGHT = 10;
@@ -81,7 +81,7 @@ export interface Watch {
 }
 
 export const WATCHING: Watch = { said: null, last: null, good: 0 };
-const STEADY = 2;
+const STEADY = 3;
 
 export function watch(before: Watch, hint: Hint): Watch {
   const said = before.said === null || hint === before.last ? hint : before.said;

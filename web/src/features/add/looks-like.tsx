@@ -1,4 +1,4 @@
-import { Combine, Split } from "lucide-react";
+import { Merge, Split } from "lucide-react";
 import { Button } from "@/components/button";
 import { Portrait } from "@/features/people/portrait";
 import { useBringTogether } from "@/features/people/use-bring-together";
@@ -50,7 +50,7 @@ export function LooksLike({
         ))}
       </ul>
       <div className="grid gap-3 sm:grid-cols-2">
-        <Button icon={<Combine aria-hidden="true" />} busy={busy} onClick={() => void same()}>
+        <Button icon={<Merge aria-hidden="true" />} busy={busy} onClick={() => void same()}>
           {t("likeness.same")}
         </Button>
         <Button icon={<Split aria-hidden="true" />} onClick={() => onAnswer(added)}>

@@ -19,6 +19,7 @@ export function useCamera(video: RefObject<HTMLVideoElement | null>) {
   const [choice, setChoice] = useState(() => preferences.get().camera);
   const [turn, setTurn] = useState(0);
   const [mirrored, setMirrored] = useState(true);
+  const [several, setSeveral] = useState(false);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a turn is another try
   useEffect(() => {
@@ -46,7 +47,10 @@ export function useCamera(video: RefObject<HTMLVideoElement | null>) {
       setMirrored(track.getSettings().facingMode !== "environment");
       element.srcObject = stream;
       await element.play().catch(() => {});
-      if (!over) setState("on");
+      const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
+      if (over) return;
+      setSeveral(devices.filter((device) => device.kind === "videoinput").length > 1);
+      setState("on");
     };
     void begin();
     return () => {
@@ -68,7 +72,7 @@ export function useCamera(video: RefObject<HTMLVideoElement | null>) {
     setChoice({ facing });
     prefer({ camera: { facing } });
   };
-  return { state, mirrored, swap, again: () => setTurn((n) => n + 1) };
+  return { state, mirrored, several, swap, again: () => setTurn((n) => n + 1) };
 }
 
 function stateOf(error: unknown): CameraState {

@@ -9,10 +9,12 @@ export function DetailsFields({
   value,
   onChange,
   nameMissing = false,
+  withNotes = false,
 }: {
   value: Details;
   onChange: (value: Details) => void;
   nameMissing?: boolean;
+  withNotes?: boolean;
 }) {
   const { t } = useLanguage();
   const field = (key: keyof Details) => ({
@@ -43,7 +45,9 @@ export function DetailsFields({
         maxLength={200}
         {...field("remember")}
       />
-      <TextArea label={t("details.notes")} hint={t("details.notes.hint")} maxLength={8000} {...field("notes")} />
+      {withNotes && (
+        <TextArea label={t("details.notes")} hint={t("details.notes.hint")} maxLength={8000} {...field("notes")} />
+      )}
     </div>
   );
 }

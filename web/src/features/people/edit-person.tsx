@@ -54,7 +54,7 @@ function Form({ person, onDone }: { person: PersonWithPhotos; onDone: () => void
   };
   return (
     <form noValidate onSubmit={(event) => void submit(event)} className="grid gap-6">
-      <DetailsFields value={after} onChange={setAfter} nameMissing={tried} />
+      <DetailsFields value={after} onChange={setAfter} nameMissing={tried} withNotes />
       {update.isError && (
         <p role="alert" className="font-medium text-danger">
           {explain(update.error, t)}

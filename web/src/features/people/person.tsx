@@ -1,4 +1,4 @@
-import { ArrowLeft, Combine, Download, NotebookPen, Pencil, UserX } from "lucide-react";
+import { ArrowLeft, Download, Merge, NotebookPen, Pencil, UserX } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { Link, useParams } from "wouter";
 import { ApiError, type PersonWithPhotos } from "@/client/api";
@@ -141,7 +141,7 @@ function Further({
     <section className="mt-2 grid">
       <h2 className="mb-1 text-xl">{t("person.further")}</h2>
       <Deed text={t("merge.why", { name: person.name })}>
-        <Button icon={<Combine aria-hidden="true" />} onClick={onMerge}>
+        <Button icon={<Merge aria-hidden="true" />} onClick={onMerge}>
           {t("merge.action")}
         </Button>
       </Deed>

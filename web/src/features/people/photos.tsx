@@ -21,7 +21,7 @@ export function Photos({ person }: { person: PersonWithPhotos }) {
   const photos = person.photos.filter((photo) => !held(photo.photo_id));
   return (
     <section aria-labelledby="photos" className="grid gap-4">
-      <div className="flex flex-wrap items-end justify-between gap-3">
+      <div className="flex flex-wrap items-center justify-between gap-3">
         <h2 id="photos" className="text-xl">
           {t("photos.title", { count: photos.length })}
         </h2>

@@ -32,7 +32,7 @@ export function PickPerson({ except, onPick }: { except?: string; onPick: (perso
               <button
                 type="button"
                 onClick={() => onPick(person)}
-                className="h-full w-full overflow-hidden rounded-card border border-line bg-surface text-left focus-visible:-outline-offset-3"
+                className="flex h-full w-full flex-col overflow-hidden rounded-card border border-line bg-surface text-left focus-visible:-outline-offset-3"
               >
                 <Portrait personId={person.person_id} className="aspect-square w-full rounded-none" />
                 <span className="block p-3">

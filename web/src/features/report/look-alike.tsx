@@ -1,4 +1,4 @@
-import { Combine, ImagePlus, Split } from "lucide-react";
+import { ImagePlus, Merge, Split } from "lucide-react";
 import { Link } from "wouter";
 import type { BankReport } from "@/client/report";
 import { Button } from "@/components/button";
@@ -38,7 +38,7 @@ export function LookAlike({ pair }: { pair: BankReport["look_alikes"][number] })
       </div>
       {pair.same_name && <p className="text-center text-lg">{t("report.pairs.same_name", { name: first.name })}</p>}
       <div className="grid gap-2.5 sm:grid-cols-2">
-        <Button icon={<Combine aria-hidden="true" />} busy={busy} onClick={() => void bring(first, second)}>
+        <Button icon={<Merge aria-hidden="true" />} busy={busy} onClick={() => void bring(first, second)}>
           {t("likeness.same")}
         </Button>
         <Button icon={<Split aria-hidden="true" />} onClick={keepApart}>

@@ -45,7 +45,7 @@ function Findings({ report }: { report: BankReport }) {
     );
   const nothing = pairs.length === 0 && misfits.length === 0 && report.thin.length === 0;
   return (
-    <div className="grid gap-10">
+    <div className="grid grid-cols-1 gap-10">
       {nothing && (
         <Empty icon={<CircleCheck />} title={t("report.fine.title")}>
           {t("report.fine.text")}
@@ -99,7 +99,7 @@ function Findings({ report }: { report: BankReport }) {
 
 function Section({ title, text, children }: { title: string; text: string; children: ReactNode }) {
   return (
-    <section className="grid gap-4">
+    <section className="grid grid-cols-1 gap-4">
       <div className="max-w-2xl">
         <h2 className="text-2xl">{title}</h2>
         <p className="mt-1 text-lg text-soft">{text}</p>

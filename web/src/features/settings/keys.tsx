@@ -116,7 +116,9 @@ function Shown({ secret, onDone }: { secret: string; onDone: () => void }) {
   const { t } = useLanguage();
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  useEffect(() => {
+    input.current?.focus();
+  }, []);
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     try {
