@@ -46,7 +46,7 @@ export async function callBlob(
 
 /** As `call`, for a route that not every server has: see `useRoutes`. */
 export function request<T>(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, cache: "no-store" };
+  const init: RequestInit = { method, cache: "no-store", keepalive: method === "DELETE" };
   if (body instanceof FormData) init.body = body;
   else if (body !== undefined) {
     init.body = JSON.stringify(body);

@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, call, request } from "./api";
+import { api, call, request, type Schema } from "./api";
 import type { Role } from "./session";
 
 /** Which routes the server has, as "GET /api/v1/keys": a page may meet an older server. */
@@ -24,35 +24,31 @@ export function useHas(route: string): boolean {
 }
 
 export function useHealth() {
-  return useQuery({ queryKey: ["health"], queryFn: () => call(api.GET("/api/v1/health")), staleTime: 60_000 });
+  return useQuery({
+    queryKey: ["health"],
+    // Without a key only the status comes.
+    queryFn: async () => (await call(api.GET("/api/v1/health"))) as Partial<Schema["Health"]>,
+    staleTime: 60_000,
+  });
 }
 
-export interface AccessKey {
-  key_id: string;
-  label: string;
-  role: Role;
-  created_at: string;
-  revoked_at: string | null;
-}
+export type AccessKey = Schema["Key"];
 
 export function useKeys() {
-  return useQuery({
-    queryKey: ["keys"],
-    queryFn: () => request<{ keys: AccessKey[] }>("GET", "/api/v1/keys"),
-  });
+  return useQuery({ queryKey: ["keys"], queryFn: () => call(api.GET("/api/v1/keys")) });
 }
 
 export function useMakeKey() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (wanted: { label: string; role: Role }) =>
-      request<AccessKey & { key: string }>("POST", "/api/v1/keys", wanted),
+    mutationFn: (body: { label: string; role: Role }) => call(api.POST("/api/v1/keys", { body })),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["keys"] }),
   });
 }
 
+/** Sent even while the page closes. */
 export function revokeKey(key_id: string): Promise<unknown> {
-  return request("DELETE", `/api/v1/keys/${encodeURIComponent(key_id)}`);
+  return call(api.DELETE("/api/v1/keys/{key_id}", { params: { path: { key_id } }, keepalive: true }));
 }
 
 /** What a carer may change while the server runs. Keys that a server does not have are not there. */

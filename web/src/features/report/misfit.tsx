@@ -31,7 +31,7 @@ export function Misfit({ misfit }: { misfit: MisfitEntry }) {
     <li className="grid content-between gap-4 rounded-card border border-line bg-surface p-4 sm:p-5">
       <div className={`grid gap-3 sm:gap-4 ${other === null ? "grid-cols-2" : "grid-cols-3"}`}>
         <Captioned caption={t("report.misfits.this")}>
-          <FacePicture src={misfit.url} name="" className="aspect-square w-full ring-4 ring-maybe ring-inset" />
+          <FacePicture src={misfit.url} name="" className="aspect-square w-full border-4 border-maybe" />
         </Captioned>
         <Captioned caption={name}>
           <Portrait personId={person_id} className="aspect-square w-full" />

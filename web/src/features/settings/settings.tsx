@@ -77,7 +77,7 @@ function About() {
         <p>{t("about.where")}</p>
         <p>{t("about.not.medical")}</p>
         <p>{t("about.not.lock")}</p>
-        {health !== undefined && (
+        {health?.version !== undefined && health.model !== undefined && (
           <p className="text-base text-soft">
             {t("about.version", { version: health.version, model: health.model })}
           </p>

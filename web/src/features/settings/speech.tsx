@@ -65,9 +65,11 @@ export function Speech() {
             ) : (
               <p className="text-soft">{t("speech.none")}</p>
             )}
-            <Button className="justify-self-start" icon={<Volume2 aria-hidden="true" />} onClick={speak}>
-              {t("speech.try")}
-            </Button>
+            {voices.length > 0 && (
+              <Button className="justify-self-start" icon={<Volume2 aria-hidden="true" />} onClick={speak}>
+                {t("speech.try")}
+              </Button>
+            )}
           </>
         )}
       </div>

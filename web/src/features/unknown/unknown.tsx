@@ -51,7 +51,7 @@ function Faces({
 }) {
   const { t, code } = useLanguage();
   return (
-    <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(14rem,100%),1fr))] gap-4 sm:gap-5">
+    <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(10rem,100%),1fr))] gap-3 sm:grid-cols-[repeat(auto-fill,minmax(14rem,1fr))] sm:gap-5">
       {faces.map((face, index) => (
         <li
           key={face.unknown_id}
@@ -62,13 +62,18 @@ function Faces({
             name={t("unknown.alt", { number: index + 1 })}
             className="aspect-square w-full rounded-none"
           />
-          <div className="grid gap-3 p-4">
-            <p className="text-lg">{t("unknown.seen", { when: sayAgo(face.last_seen_at, code) })}</p>
-            <Button look="primary" icon={<UserPlus aria-hidden="true" />} onClick={() => onName(face)}>
+          <div className="grid gap-2 p-2.5 sm:gap-3 sm:p-4">
+            <p className="px-1 text-soft">{t("unknown.seen", { when: sayAgo(face.last_seen_at, code) })}</p>
+            <Button
+              look="primary"
+              className="px-2"
+              icon={<UserPlus aria-hidden="true" />}
+              onClick={() => onName(face)}
+            >
               {t("unknown.name")}
             </Button>
             {onDismiss && (
-              <Button look="quiet" icon={<X aria-hidden="true" />} onClick={() => onDismiss(face)}>
+              <Button look="quiet" className="px-2" icon={<X aria-hidden="true" />} onClick={() => onDismiss(face)}>
                 {t("unknown.dismiss")}
               </Button>
             )}
