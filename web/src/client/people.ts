@@ -50,9 +50,13 @@ export function usePeople(words: string) {
   return useInfiniteQuery({ ...peopleQuery(words), placeholderData: (before) => before });
 }
 
-/** Whoever is remembered has changed: everything that shows them is asked for again. */
-export function refreshPeople(queries: QueryClient): Promise<unknown> {
-  return Promise.all(["persons", "report", "unknowns"].map((key) => queries.invalidateQueries({ queryKey: [key] })));
+const ABOUT_PEOPLE: readonly unknown[] = ["persons", "report", "unknowns"];
+
+/** Whoever is remembered has changed: everything that shows them is asked for again, but whoever is gone. */
+export function refreshPeople(queries: QueryClient, gone: string | null = null): Promise<unknown> {
+  return queries.invalidateQueries({
+    predicate: ({ queryKey: [about, which] }) => ABOUT_PEOPLE.includes(about) && (gone === null || which !== gone),
+  });
 }
 
 function usePeopleMutation<V, T>(mutationFn: (values: V) => Promise<T>) {
@@ -99,16 +103,17 @@ export function useForget() {
   return useMutation({
     mutationFn: (person_id: string) =>
       call(api.DELETE("/api/v1/persons/{person_id}", { params: { path: { person_id } } })),
-    onSuccess: ({ person_id }) => {
-      queries.removeQueries({ queryKey: ["persons", person_id] });
-      void refreshPeople(queries);
-    },
+    onSuccess: ({ person_id }) => refreshPeople(queries, person_id),
   });
 }
 
 /** The photos of `from` move to `into`, and `from` goes; `undo_id` takes it back. */
 export function useMerge() {
-  return usePeopleMutation(({ into, from }: { into: string; from: string }) => merge(into, from));
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ into, from }: { into: string; from: string }) => merge(into, from),
+    onSuccess: (_, { from }) => refreshPeople(queries, from),
+  });
 }
 
 export function merge(into: string, from: string) {
@@ -125,14 +130,21 @@ export function undo(undo_id: string) {
   return call(api.POST("/api/v1/undo/{undo_id}", { params: { path: { undo_id } } }));
 }
 
-/** Sent even while the page closes. */
-export function deletePhoto(person_id: string, photo_id: string) {
-  return call(
+/** Forget a photo; sent even while the page closes. */
+export async function deletePhoto(queries: QueryClient, person_id: string, photo_id: string): Promise<void> {
+  await call(
     api.DELETE("/api/v1/persons/{person_id}/photos/{photo_id}", {
       params: { path: { person_id, photo_id } },
       keepalive: true,
     }),
   );
+  // At once, so that nothing asks for its picture before the person is here anew.
+  queries.setQueryData(personQuery(person_id).queryKey, (person) =>
+    person === undefined
+      ? undefined
+      : { ...person, photos: person.photos.filter((photo) => photo.photo_id !== photo_id) },
+  );
+  await refreshPeople(queries);
 }
 
 /** The fields of a registration. */

@@ -44,7 +44,10 @@ export function Toasts({ children }: { children: ReactNode }) {
       {useStore(toasts).map((entry) => (
         <Entry key={entry.id} entry={entry} />
       ))}
-      <Radix.Viewport className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2" />
+      <Radix.Viewport
+        label={t("toast.label")}
+        className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2"
+      />
     </Radix.Provider>
   );
 }

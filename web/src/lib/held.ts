@@ -6,6 +6,9 @@ import { createStore, useStore } from "./store";
  */
 type Held = ReadonlyMap<string, () => Promise<unknown>>;
 
+/** After that the lists that were asked for anew are drawn. */
+const DRAWN_MS = 500;
+
 const held = createStore<Held>(new Map());
 
 /** Hold something back. */
@@ -27,9 +30,11 @@ export async function release(key: string): Promise<void> {
   hold(key, async () => {}); // once, also when the page closes meanwhile
   try {
     await run();
-  } finally {
+  } catch (error) {
     drop(key);
+    throw error;
   }
+  setTimeout(() => drop(key), DRAWN_MS);
 }
 
 /** The page closes: do all of it now. */

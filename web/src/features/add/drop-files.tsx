@@ -42,9 +42,7 @@ export function ChooseFiles({ onFiles, className }: { onFiles: (files: File[]) =
         type="file"
         multiple
         accept="image/*"
-        aria-label={t("add.files")}
-        tabIndex={-1}
-        className="sr-only"
+        hidden
         onChange={(event) => {
           onFiles([...(event.target.files ?? [])]);
           event.target.value = "";

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { ImagePlus, Trash2 } from "lucide-react";
 import type { PersonWithPhotos } from "@/client/api";
-import { deletePhoto, refreshPeople } from "@/client/people";
+import { deletePhoto } from "@/client/people";
 import { useMay } from "@/client/session";
 import { ButtonLink } from "@/components/button";
 import { FacePicture } from "@/components/face-picture";
@@ -83,8 +83,5 @@ export function useRemovePhoto() {
   const queries = useQueryClient();
   const hold = useHold();
   return (person_id: string, photo_id: string) =>
-    hold(photo_id, t("photos.removed"), async () => {
-      await deletePhoto(person_id, photo_id);
-      await refreshPeople(queries);
-    });
+    hold(photo_id, t("photos.removed"), () => deletePhoto(queries, person_id, photo_id));
 }

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { ArrowRightLeft, Check, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { ApiError, api, callBlob } from "@/client/api";
-import { addPhotos, deletePhoto, refreshPeople } from "@/client/people";
+import { addPhotos, deletePhoto } from "@/client/people";
 import type { BankReport } from "@/client/report";
 import { Button } from "@/components/button";
 import { FacePicture } from "@/components/face-picture";
@@ -100,14 +100,8 @@ function useMove() {
       hold(
         photo_id,
         t("report.misfits.moved", { name: other.name }),
-        async () => {
-          await deletePhoto(person_id, photo_id);
-          await refreshPeople(queries);
-        },
-        async () => {
-          await deletePhoto(other.person_id, moved);
-          await refreshPeople(queries);
-        },
+        () => deletePhoto(queries, person_id, photo_id),
+        () => deletePhoto(queries, other.person_id, moved),
       );
     } catch (error) {
       toast(explain(error, t));

@@ -100,9 +100,7 @@ function Restore() {
       <input
         ref={input}
         type="file"
-        tabIndex={-1}
-        aria-label={t("restore.action")}
-        className="sr-only"
+        hidden
         onChange={(event) => {
           const [file] = event.target.files ?? [];
           event.target.value = "";

@@ -32,15 +32,15 @@ export default function Settings() {
 
 function Looks() {
   const { t, code } = useLanguage();
-  const { theme, textSize } = usePreferences();
+  const { theme, textSize, language } = usePreferences();
   return (
     <Card title={t("settings.looks")}>
       <div className="grid gap-6">
         <Choice
           label={t("settings.language")}
-          value={code}
+          value={language ?? code}
           options={LANGUAGES.map((value) => ({ value, label: nameOfLanguage(value) }))}
-          onChange={(language) => prefer({ language })}
+          onChange={(value) => prefer({ language: value })}
         />
         <Choice
           label={t("settings.text")}
