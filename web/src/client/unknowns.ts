@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, asForm, call, request, type Schema } from "./api";
+import { ApiError, api, asForm, call, type Schema } from "./api";
 import { merge, refreshPeople } from "./people";
 
 export type UnknownFace = Schema["Unknown"];
@@ -39,7 +39,11 @@ export function useNameUnknown() {
   });
 }
 
-/** Needs the route DELETE /api/v1/unknowns/{unknown_id}. */
-export function dismissUnknown(unknown_id: string): Promise<unknown> {
-  return request("DELETE", `/api/v1/unknowns/${encodeURIComponent(unknown_id)}`);
+/** Let a face go, also while the page closes; one that is gone already is no error. */
+export async function dismissUnknown(unknown_id: string): Promise<void> {
+  try {
+    await call(api.DELETE("/api/v1/unknowns/{unknown_id}", { params: { path: { unknown_id } }, keepalive: true }));
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+  }
 }

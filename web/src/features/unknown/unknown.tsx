@@ -1,7 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { ScanFace, UserPlus, X } from "lucide-react";
 import { useState } from "react";
-import { useHas } from "@/client/server";
 import { dismissUnknown, type UnknownFace, useUnknowns } from "@/client/unknowns";
 import { Button } from "@/components/button";
 import { FacePicture } from "@/components/face-picture";
@@ -47,7 +46,7 @@ function Faces({
 }: {
   faces: readonly UnknownFace[];
   onName: (face: UnknownFace) => void;
-  onDismiss: ((face: UnknownFace) => void) | null;
+  onDismiss: (face: UnknownFace) => void;
 }) {
   const { t, code } = useLanguage();
   return (
@@ -72,11 +71,9 @@ function Faces({
             >
               {t("unknown.name")}
             </Button>
-            {onDismiss && (
-              <Button look="quiet" className="px-2" icon={<X aria-hidden="true" />} onClick={() => onDismiss(face)}>
-                {t("unknown.dismiss")}
-              </Button>
-            )}
+            <Button look="quiet" className="px-2" icon={<X aria-hidden="true" />} onClick={() => onDismiss(face)}>
+              {t("unknown.dismiss")}
+            </Button>
           </div>
         </li>
       ))}
@@ -84,13 +81,10 @@ function Faces({
   );
 }
 
-/** Null where the server cannot. */
-function useDismiss(): ((face: UnknownFace) => void) | null {
+function useDismiss(): (face: UnknownFace) => void {
   const { t } = useLanguage();
   const queries = useQueryClient();
   const hold = useHold();
-  const can = useHas("DELETE /api/v1/unknowns/{unknown_id}");
-  if (!can) return null;
   return (face) =>
     hold(face.unknown_id, t("unknown.dismissed"), async () => {
       await dismissUnknown(face.unknown_id);
