@@ -35,7 +35,7 @@ function remove(id: number): void {
   toasts.set(toasts.get().filter((toast) => toast.id !== id));
 }
 
-/** Where they appear; once, around the page. F8 goes there. */
+/** Where they appear; once, around the page, and over nothing that can be pressed (`data-controls`). F8 goes there. */
 export function Toasts({ children }: { children: ReactNode }) {
   const { t } = useLanguage();
   return (
@@ -45,8 +45,8 @@ export function Toasts({ children }: { children: ReactNode }) {
         <Entry key={entry.id} entry={entry} />
       ))}
       <Radix.Viewport
-        label={t("toast.label")}
-        className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2"
+        label={t("toast.viewport")}
+        className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2 [html:has([data-controls])_&]:bottom-46 md:[html:has([data-controls])_&]:bottom-68 flat:[html:has([data-controls])_&]:right-auto flat:[html:has([data-controls])_&]:bottom-1 flat:[html:has([data-controls])_&]:max-w-sm flat:md:[html:has([data-controls])_&]:left-28"
       />
     </Radix.Provider>
   );
