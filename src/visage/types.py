@@ -60,6 +60,14 @@ class Quality:
     issues: tuple[Issue, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where a face looks, degrees: 0 is into the camera, positive yaw to the subject's left, positive pitch down."""
+
+    yaw: float
+    pitch: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face in one image.
@@ -69,6 +77,7 @@ class Face:
         landmarks: (5, 2) float32 pixels (x, y): right eye, left eye, nose tip, right and left mouth corner.
         detection_score: 0–1.
         quality: of the picture of this face.
+        pose: where it looks.
         embedding: (D,) float32, unit length.
         portrait: the face upright with a margin, as it is stored (`vision/align.py` gives its geometry);
             None where it was not asked for.
@@ -78,6 +87,7 @@ class Face:
     landmarks: NDArray[np.float32]
     detection_score: float
     quality: Quality
+    pose: Pose
     embedding: Embedding
     portrait: Image | None = None
 

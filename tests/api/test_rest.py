@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -242,6 +243,17 @@ def test_verify_compares_with_a_person_or_an_image(client: httpx.Client, photos:
     error(client.post("/verify", files=image), 422, "VALIDATION_ERROR")
     error(client.post("/verify", data={"person_id": person_id}, files=other), 422, "VALIDATION_ERROR")
     error(client.post("/verify", data={"person_id": "x"}, files=image), 404, "PERSON_NOT_FOUND")
+
+
+def test_detect_says_where_a_face_looks(client: httpx.Client, photos: Mapping[str, Path]) -> None:
+    with PillowImage.open(photos["obama2"]) as image:
+        mirrored = io.BytesIO()
+        ImageOps.mirror(image).save(mirrored, "JPEG")
+    yaws = []
+    for picture in (photos["obama2"].read_bytes(), mirrored.getvalue()):
+        (face,) = data(client.post("/detect", files={"image": picture}))["faces"]
+        yaws.append(face["pose"]["yaw"])
+    assert yaws == [pytest.approx(-14, abs=4), pytest.approx(14, abs=4)]  # a little to his right, then to his left
 
 
 def test_detect_judges_in_words(client: httpx.Client, photos: Mapping[str, Path]) -> None:

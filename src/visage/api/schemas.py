@@ -99,6 +99,13 @@ class Quality(BaseModel):
     advice: list[Advice]
 
 
+class Pose(BaseModel):
+    """Where a face looks, degrees; 0 is into the camera."""
+
+    yaw: float = Field(description="Positive to the subject's left")
+    pitch: float = Field(description="Positive down")
+
+
 class Candidate(BaseModel):
     """A person that a face might be."""
 
@@ -133,6 +140,7 @@ class Face(BaseModel):
     )
     detection_score: float = Field(ge=0, le=1)
     quality: Quality
+    pose: Pose
 
 
 class IdentifiedFace(Face):
@@ -577,6 +585,7 @@ def _face_fields(face: types.Face) -> dict[str, Any]:
         "landmarks": [(round(float(x), 1), round(float(y), 1)) for x, y in face.landmarks],
         "detection_score": round(face.detection_score, 4),
         "quality": quality(face.quality),
+        "pose": Pose(yaw=round(face.pose.yaw, 1), pitch=round(face.pose.pitch, 1)),
     }
 
 

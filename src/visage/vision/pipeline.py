@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.types import Box, Face, Image
+from visage.types import Box, Face, Image, Pose
 from visage.vision import weights
 from visage.vision.align import (
     FACE_SIZE,
@@ -143,16 +143,20 @@ class Pipeline:
         height, width = image.shape[:2]
         aligned = np.stack([align(image, face.landmarks) for face in located])
         embedded = self._embedder.embed(aligned)
+        measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
         return [
             Face(
                 box=face.box,
                 landmarks=face.landmarks,
                 detection_score=face.score,
-                quality=assess(measure(views[0], face.mesh, width, height), float(clarity)),
+                quality=assess(measured, float(clarity)),
+                pose=Pose(measured.yaw, measured.pitch),
                 embedding=vector,
                 portrait=portrait(image, face.landmarks) if enrolling else None,
             )
-            for face, views, vector, clarity in zip(located, aligned, embedded.vectors, embedded.clarity, strict=True)
+            for face, measured, vector, clarity in zip(
+                located, measures, embedded.vectors, embedded.clarity, strict=True
+            )
         ]
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:

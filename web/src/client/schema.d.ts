@@ -1094,6 +1094,7 @@ export interface components {
             /** Detection Score */
             detection_score: number;
             quality: components["schemas"]["Quality"];
+            pose: components["schemas"]["Pose"];
         };
         /**
          * Health
@@ -1174,6 +1175,7 @@ export interface components {
             /** Detection Score */
             detection_score: number;
             quality: components["schemas"]["Quality"];
+            pose: components["schemas"]["Pose"];
             /** Track Id */
             track_id: number | null;
             /**
@@ -1551,6 +1553,22 @@ export interface components {
             photos: components["schemas"]["PhotoOutcome"][];
             /** Warnings */
             warnings: components["schemas"]["Warning_"][];
+        };
+        /**
+         * Pose
+         * @description Where a face looks, degrees; 0 is into the camera.
+         */
+        Pose: {
+            /**
+             * Yaw
+             * @description Positive to the subject's left
+             */
+            yaw: number;
+            /**
+             * Pitch
+             * @description Positive down
+             */
+            pitch: number;
         };
         /**
          * Quality

@@ -1,6 +1,9 @@
 import { useState } from "react";
 
-/** The picture of a person, or the first letter of the name where there is none. */
+/**
+ * The picture of a person, or a figure where there is none. It shows the middle of the stored picture, which was turned
+ * until the face was upright and may be black in its corners.
+ */
 export function FacePicture({
   src,
   name,
@@ -26,12 +29,14 @@ export function FacePicture({
     );
   }
   return (
-    <img
-      src={src}
-      alt={name}
-      draggable={false}
-      onError={() => setBroken(src)}
-      className={`shrink-0 rounded-card bg-sunken object-cover ${className}`}
-    />
+    <span className={`block shrink-0 overflow-hidden rounded-card bg-sunken ${className}`}>
+      <img
+        src={src}
+        alt={name}
+        draggable={false}
+        onError={() => setBroken(src)}
+        className="size-full origin-[50%_60%] scale-140 object-cover"
+      />
+    </span>
   );
 }

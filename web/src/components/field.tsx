@@ -35,6 +35,35 @@ export function TextField({
   );
 }
 
+/** Several lines of text. */
+export function TextArea({
+  label,
+  hint,
+  className = "",
+  ...rest
+}: { label: string; hint?: ReactNode } & ComponentProps<"textarea">) {
+  const id = useId();
+  return (
+    <div className={`grid gap-1.5 ${className}`}>
+      <label htmlFor={id} className="font-semibold">
+        {label}
+      </label>
+      {hint && (
+        <p id={`${id}-hint`} className="text-soft">
+          {hint}
+        </p>
+      )}
+      <textarea
+        id={id}
+        rows={3}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        {...rest}
+        className="field-sizing-content min-h-24 w-full rounded-2xl border-2 border-edge bg-surface px-4 py-2.5 text-lg"
+      />
+    </div>
+  );
+}
+
 /** One of a few, all in sight. */
 export function Choice<T extends string>({
   label,

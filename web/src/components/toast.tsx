@@ -8,20 +8,27 @@ import { Button } from "./button";
 
 const UNDO_MS = 30_000;
 const PLAIN_MS = 6_000;
+const MOST = 3;
 
 interface Toast {
   id: number;
   message: string;
   undo?: (() => Promise<unknown>) | undefined;
+  gone?: (() => void) | undefined;
 }
 
 const toasts = createStore<readonly Toast[]>([]);
 let last = 0;
 
-/** Say that something was done. With `undo` it can be taken back for 30 seconds. */
-export function toast(message: string, undo?: () => Promise<unknown>): void {
+/**
+ * Say that something was done. With `undo` it can be taken back for 30 seconds; `gone` is called once it was not: the
+ * time is over, or someone closed it.
+ */
+export function toast(message: string, undo?: () => Promise<unknown>, gone?: () => void): void {
   last += 1;
-  toasts.set([...toasts.get(), { id: last, message, undo }].slice(-3));
+  const all = [...toasts.get(), { id: last, message, undo, gone }];
+  toasts.set(all.slice(-MOST));
+  for (const entry of all.slice(0, -MOST)) entry.gone?.();
 }
 
 function remove(id: number): void {
@@ -61,23 +68,29 @@ function Entry({ entry }: { entry: Toast }) {
   return (
     <Radix.Root
       duration={entry.undo ? UNDO_MS : PLAIN_MS}
-      onOpenChange={(open) => !open && remove(entry.id)}
+      onOpenChange={(open) => {
+        if (open || busy) return;
+        remove(entry.id);
+        entry.gone?.();
+      }}
       className="flex animate-rise flex-wrap items-center gap-2 rounded-card bg-ink py-2 pr-2 pl-5 text-ground shadow-xl"
     >
       <Radix.Title className="min-w-32 flex-1 py-2 font-medium">{entry.message}</Radix.Title>
-      {entry.undo && (
-        <Radix.Action altText={t("action.undo")} asChild onClick={(event) => event.preventDefault()}>
-          <Button look="secondary" icon={<Undo2 aria-hidden="true" />} busy={busy} onClick={() => void takeBack()}>
-            {t("action.undo")}
-          </Button>
-        </Radix.Action>
-      )}
-      <Radix.Close
-        aria-label={t("action.close")}
-        className="grid size-12 place-items-center rounded-2xl focus-visible:outline-ground"
-      >
-        <X aria-hidden="true" />
-      </Radix.Close>
+      <span className="ml-auto flex items-center gap-1">
+        {entry.undo && (
+          <Radix.Action altText={t("action.undo")} asChild onClick={(event) => event.preventDefault()}>
+            <Button look="secondary" icon={<Undo2 aria-hidden="true" />} busy={busy} onClick={() => void takeBack()}>
+              {t("action.undo")}
+            </Button>
+          </Radix.Action>
+        )}
+        <Radix.Close
+          aria-label={t("action.close")}
+          className="grid size-12 place-items-center rounded-2xl focus-visible:outline-ground"
+        >
+          <X aria-hidden="true" />
+        </Radix.Close>
+      </span>
     </Radix.Root>
   );
 }

@@ -1,12 +1,219 @@
-import { Page } from "@/components/page";
-import { Loading } from "@/components/states";
+import { Camera, Check, UserPlus, Users, Video } from "lucide-react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
+import { useSearch } from "wouter";
+import { type Details, useAddPhotos, usePerson, useRegister } from "@/client/people";
+import { Button, ButtonLink } from "@/components/button";
+import { Card, Page } from "@/components/page";
+import { Await } from "@/components/states";
+import { DetailsFields, NO_DETAILS } from "@/features/people/details-fields";
+import { Portrait } from "@/features/people/portrait";
+import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
+import { Capture } from "./capture";
+import { ChooseFiles, DropFiles } from "./drop-files";
+import { LooksLike, resembled } from "./looks-like";
+import { Pictures } from "./pictures";
+import { batches, fitOf, isChecking, settle } from "./queue";
+import { useQueue } from "./use-queue";
 
-export default function Add() {
+interface Named {
+  person_id: string;
+  name: string;
+}
+
+interface Saved extends Named {
+  photos: number;
+  refused: number;
+  other: Named | null;
+  /** Someone who was here already. */
+  known: boolean;
+}
+
+/** Add a person; with `?to=ID`, photos of one who is here already. */
+export default function AddScreen() {
+  const to = new URLSearchParams(useSearch()).get("to");
+  // Another person, another form.
+  return to === null ? <Add key="new" to={null} /> : <AddTo key={to} personId={to} />;
+}
+
+function AddTo({ personId }: { personId: string }) {
   const { t } = useLanguage();
+  const person = usePerson(personId);
+  if (person.data !== undefined) return <Add to={person.data} />;
+  return <Page title={t("add.title")}>{<Await query={person}>{() => null}</Await>}</Page>;
+}
+
+const SOURCE =
+  "flex min-h-28 flex-1 basis-32 flex-col items-center justify-center gap-2 rounded-card border-2 border-edge bg-surface p-4 text-center text-lg leading-tight font-semibold hover:bg-tint [&>svg]:size-9 [&>svg]:text-accent";
+
+function Add({ to }: { to: Named | null }) {
+  const { t } = useLanguage();
+  const { queue, setQueue, addFiles, addShot, remove, clear, checkAgain } = useQueue();
+  const [capturing, setCapturing] = useState(false);
+  const [details, setDetails] = useState<Details>(NO_DETAILS);
+  const [tried, setTried] = useState(false);
+  const [saved, setSaved] = useState<Saved | null>(null);
+  const register = useRegister();
+  const addPhotos = useAddPhotos();
+  const busy = register.isPending || addPhotos.isPending;
+  const error = register.error ?? addPhotos.error;
+  const ready = fitOf(queue);
+
+  const save = async (event: FormEvent) => {
+    event.preventDefault();
+    setTried(true);
+    if ((to === null && details.name.trim() === "") || ready.length === 0 || isChecking(queue)) return;
+    let person = to;
+    let other: Named | null = null;
+    let settled = queue;
+    try {
+      for (const batch of batches(queue)) {
+        const images = batch.map((picture) => picture.content);
+        if (person === null) {
+          const reply = await register.mutateAsync({ details, images });
+          person = { person_id: reply.person_id, name: reply.name };
+          other = resembled(reply.warnings);
+          settled = settle(settled, batch, reply.photos);
+        } else {
+          const reply = await addPhotos.mutateAsync({ person_id: person.person_id, images });
+          other ??= resembled(reply.warnings);
+          settled = settle(settled, batch, reply.photos);
+        }
+        setQueue(settled);
+      }
+    } catch {
+      setQueue(settled);
+      if (person === null || person === to) return; // said beside the button; nothing is lost
+    }
+    if (person === null) return;
+    setCapturing(false);
+    const count = (state: string) => settled.filter((picture) => picture.state === state).length;
+    setSaved({ ...person, photos: count("kept"), refused: count("refused"), other, known: to !== null });
+  };
+
+  const again = () => {
+    clear();
+    setDetails(NO_DETAILS);
+    setTried(false);
+    setSaved(null);
+  };
+
+  if (saved?.other)
+    return (
+      <Page title={t("likeness.title")}>
+        <LooksLike
+          added={saved}
+          other={saved.other}
+          onAnswer={(left) =>
+            setSaved({ ...saved, ...left, other: null, known: saved.known || left.person_id !== saved.person_id })
+          }
+        />
+      </Page>
+    );
+  if (saved !== null) return <Done saved={saved} again={to === null ? again : null} />;
+
   return (
-    <Page title={t("nav.add")}>
-      <Loading />
+    <Page title={to === null ? t("add.title") : t("add.to.title", { name: to.name })} wide={to === null}>
+      <form
+        noValidate
+        onSubmit={(event) => void save(event)}
+        className={`grid items-start gap-6 ${to === null ? "lg:grid-cols-[1.15fr_1fr]" : ""}`}
+      >
+        <DropFiles onFiles={addFiles}>
+          <Card title={t("add.pictures")}>
+            <div className="grid gap-5">
+              {capturing ? (
+                <Capture onShot={addShot} onDone={() => setCapturing(false)} />
+              ) : (
+                <>
+                  {queue.length === 0 && <p className="text-lg text-soft">{t("add.pictures.text")}</p>}
+                  <div className="flex flex-wrap gap-3">
+                    <button type="button" onClick={() => setCapturing(true)} className={SOURCE}>
+                      <Camera aria-hidden="true" />
+                      {t("add.camera")}
+                    </button>
+                    <ChooseFiles onFiles={addFiles} className={SOURCE} />
+                  </div>
+                  <p className="text-soft max-sm:hidden">{t("add.drop")}</p>
+                </>
+              )}
+              {queue.length > 0 && <Pictures queue={queue} onRemove={remove} onAgain={checkAgain} />}
+              {tried && ready.length === 0 && !isChecking(queue) && (
+                <p role="alert" className="font-medium text-danger">
+                  {t(queue.length === 0 ? "add.pictures.missing" : "add.pictures.unfit")}
+                </p>
+              )}
+            </div>
+          </Card>
+        </DropFiles>
+        <div className="grid gap-6 lg:sticky lg:top-8">
+          {to === null && (
+            <Card title={t("add.who")}>
+              <DetailsFields value={details} onChange={setDetails} nameMissing={tried} />
+            </Card>
+          )}
+          {error !== null && !busy && (
+            <p role="alert" className="rounded-2xl bg-danger-tint p-4 font-medium text-danger">
+              {explain(error, t)}
+            </p>
+          )}
+          <Button
+            look="primary"
+            type="submit"
+            busy={busy || (tried && isChecking(queue))}
+            icon={<UserPlus aria-hidden="true" />}
+            className="min-h-14 text-lg"
+          >
+            {busy
+              ? t("add.saving", { count: ready.length })
+              : to !== null
+                ? t("photos.add")
+                : details.name.trim() === ""
+                  ? t("add.save")
+                  : t("add.save.name", { name: details.name.trim() })}
+          </Button>
+        </div>
+      </form>
     </Page>
+  );
+}
+
+/** It is done: whom Visage knows now, and where to go from here. */
+function Done({ saved, again }: { saved: Saved; again: (() => void) | null }) {
+  const { t } = useLanguage();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    heading.current?.focus();
+  }, []);
+  return (
+    <div className="mx-auto grid w-full max-w-xl animate-rise justify-items-center gap-5 px-4 py-10 text-center">
+      <div className="relative">
+        <Portrait personId={saved.person_id} className="size-44 sm:size-56" />
+        <span className="absolute -right-3 -bottom-3 grid size-14 place-items-center rounded-full bg-accent text-on-accent">
+          <Check aria-hidden="true" className="size-8" />
+        </span>
+      </div>
+      <h1 ref={heading} tabIndex={-1} className="mt-3 text-3xl outline-none sm:text-4xl">
+        {t(saved.known ? "added.known" : "added.title", { name: saved.name })}
+      </h1>
+      <div role="status" className="grid gap-2 text-lg text-soft">
+        <p>{t("added.photos", { count: saved.photos })}</p>
+        {saved.refused > 0 && <p>{t("added.refused", { count: saved.refused })}</p>}
+        {saved.photos < 3 && !saved.known && <p>{t("photos.few")}</p>}
+      </div>
+      <div className="mt-2 flex flex-wrap justify-center gap-3">
+        <ButtonLink href={`/people/${saved.person_id}`} look="primary" icon={<Users aria-hidden="true" />}>
+          {t("added.open", { name: saved.name })}
+        </ButtonLink>
+        {again !== null && (
+          <Button icon={<UserPlus aria-hidden="true" />} onClick={again}>
+            {t("added.again")}
+          </Button>
+        )}
+        <ButtonLink href="/" look="quiet" icon={<Video aria-hidden="true" />}>
+          {t("added.live")}
+        </ButtonLink>
+      </div>
+    </div>
   );
 }

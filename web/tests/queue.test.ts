@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import type { Schema } from "@/client/api";
+import {
+  batches,
+  change,
+  fitOf,
+  isChecking,
+  judged,
+  newFiles,
+  nextToCheck,
+  type Picture,
+  settle,
+} from "@/features/add/queue";
+
+const picture = (id: number, state: Picture["state"]): Picture => ({
+  id,
+  name: `${id}.jpg`,
+  size: id,
+  content: new Blob(),
+  url: "",
+  state,
+  code: null,
+  issues: [],
+});
+const face = (size: number, score: number, issues: Schema["Issue"][] = []): Schema["Face"] => ({
+  box: { x: 0, y: 0, width: size, height: size },
+  landmarks: [],
+  detection_score: 1,
+  quality: { score, issues, advice: [] },
+  pose: { yaw: 0, pitch: 0 },
+});
+
+test("a file that is there already is not taken twice", () => {
+  const file = (name: string, bytes: string) => new File([bytes], name);
+  const queue = [{ ...picture(1, "good"), name: "a.jpg", size: 3 }];
+  const files = [file("a.jpg", "abc"), file("a.jpg", "abcd"), file("b.jpg", "abc"), file("b.jpg", "abc")];
+  expect(newFiles(queue, files).map(({ name, size }) => `${name} ${size}`)).toEqual(["a.jpg 4", "b.jpg 3"]);
+});
+
+test("two are looked at at once, in order", () => {
+  let queue = [1, 2, 3, 4].map((id) => picture(id, "waiting"));
+  expect(nextToCheck(queue).map(({ id }) => id)).toEqual([1, 2]);
+  queue = [...change(queue, 1, { state: "checking" })];
+  expect(nextToCheck(queue).map(({ id }) => id)).toEqual([2]);
+  queue = [...change(queue, 2, { state: "checking" })];
+  expect(nextToCheck(queue)).toEqual([]);
+  expect(isChecking(queue)).toBe(true);
+});
+
+test("what the server sees in a picture is what is said about it", () => {
+  const fine = { faces: [face(10, 80)], usable: true, refusal: null };
+  expect(judged(fine)).toEqual({ state: "good", code: null, issues: [] });
+  expect(judged({ ...fine, faces: [face(10, 80, ["BLURRED"])] })).toMatchObject({
+    state: "fair",
+    issues: ["BLURRED"],
+  });
+  expect(judged({ ...fine, faces: [face(10, 30)] })).toMatchObject({ state: "fair" });
+  expect(judged({ ...fine, faces: [face(2, 10, ["TOO_SMALL"]), face(10, 80)] })).toMatchObject({ state: "good" });
+  const refused = (code: string, faces: Schema["Face"][]) =>
+    judged({ faces, usable: false, refusal: { code, message: "" } });
+  expect(refused("NO_FACE_DETECTED", [])).toEqual({ state: "refused", code: "NO_FACE_DETECTED", issues: [] });
+  expect(refused("FACE_NOT_USABLE", [face(10, 5, ["TOO_DARK"])])).toMatchObject({ issues: ["TOO_DARK"] });
+  expect(refused("MULTIPLE_FACES", [face(10, 80, ["TOO_DARK"]), face(9, 80)])).toMatchObject({ issues: [] });
+});
+
+test("the fit ones are sent, ten a request, and each learns what became of it", () => {
+  const queue = [
+    picture(0, "refused"),
+    ...Array.from({ length: 12 }, (_, n) => picture(n + 1, n % 2 ? "good" : "fair")),
+  ];
+  const sent = batches(queue);
+  expect(sent.map((batch) => batch.length)).toEqual([10, 2]);
+  const outcome = (status: "accepted" | "rejected", code: string | null = null) =>
+    ({ status, code }) as Schema["PhotoOutcome"];
+  const after = settle(queue, sent[1] ?? [], [outcome("accepted"), outcome("rejected", "FACE_NOT_USABLE")]);
+  expect(after.at(-2)).toMatchObject({ state: "kept" });
+  expect(after.at(-1)).toMatchObject({ state: "refused", code: "FACE_NOT_USABLE" });
+  expect(fitOf(after)).toHaveLength(10);
+});

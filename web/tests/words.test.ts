@@ -1,0 +1,83 @@
+import { expect, test, vi } from "vitest";
+import { changeOf, registration } from "@/client/people";
+import { gradeOf } from "@/features/people/quality-words";
+import { pairOf } from "@/features/report/settled";
+import { cautionOf, retentionOf } from "@/features/settings/caution";
+import { nearestRate, voicesFor } from "@/features/settings/voices";
+import { drop, hold, release, releaseAll } from "@/lib/held";
+import { sayAgo, sayWhen } from "@/lib/when";
+
+test.each([
+  [0.0005, "silent"],
+  [0.002, "silent"],
+  [0.01, "balanced"],
+  [0.012, "balanced"],
+  [0.03, "ready"],
+  [0.5, "ready"],
+])("a false-name target of %s is called %s", (rate, words) => {
+  expect(cautionOf(rate)).toBe(words);
+});
+
+test("retention and the rate of speech are the nearest choice", () => {
+  expect([null, 1, 90, 400, 9999].map(retentionOf)).toEqual(["never", "90", "90", "365", "730"]);
+  expect([0.5, 0.75, 1.1, 1.5].map(nearestRate)).toEqual(["slow", "slow", "normal", "quick"]);
+});
+
+test("only voices of the device itself and of the language are offered", () => {
+  const voice = (lang: string, localService = true) => ({ lang, localService });
+  const voices = [voice("de-DE"), voice("de_AT"), voice("en-GB"), voice("de-DE", false)];
+  expect(voicesFor(voices, "de").map(({ lang }) => lang)).toEqual(["de-DE", "de_AT"]);
+});
+
+test("a photo's quality is a word", () => {
+  const grades = [100, 60, 59, 40, 39, 0].map((score) => gradeOf({ score, issues: [], advice: [] }));
+  expect(grades).toEqual(["good", "good", "fair", "fair", "poor", "poor"]);
+});
+
+test("a pair is the same pair the other way round", () => {
+  expect(pairOf("b", "a")).toBe(pairOf("a", "b"));
+});
+
+test("moments are said as a person would", () => {
+  const now = new Date(2026, 10, 24, 12, 0);
+  const at = (...time: [number, number, number, number, number]) => new Date(...time).toISOString();
+  expect(sayWhen(at(2026, 10, 24, 9, 5), "en-GB", now)).toBe("today, 9:05");
+  expect(sayWhen(at(2026, 10, 23, 23, 59), "de", now)).toBe("gestern, 23:59");
+  expect(sayWhen(at(2026, 10, 3, 9, 5), "de", now)).toBe("3. November");
+  expect(sayWhen(at(2025, 10, 3, 9, 5), "de", now)).toBe("3. November 2025");
+  expect(sayAgo(at(2026, 10, 24, 12, 0), "en", now)).toBe("now");
+  expect(sayAgo(at(2026, 10, 24, 11, 58), "de", now)).toBe("vor 2 Minuten");
+});
+
+test("a change holds what differs, and empties with null", () => {
+  const before = { name: "Ann", relationship: "Niece", remember: "", notes: "Tea" };
+  expect(changeOf(before, before)).toBeNull();
+  expect(changeOf(before, { ...before, name: " Anna ", notes: " " })).toEqual({
+    name: "Anna",
+    metadata: { notes: null },
+  });
+  expect(changeOf(before, { ...before, relationship: "" })).toEqual({ relationship: null });
+});
+
+test("a registration leaves out what is empty", () => {
+  expect(registration({ name: " Ann ", relationship: "", remember: "", notes: "" })).toEqual({
+    name: "Ann",
+    relationship: null,
+    metadata: null,
+  });
+  expect(registration({ name: "Ann", relationship: "Niece", remember: "x ", notes: "" }).metadata).toBe(
+    '{"remember":"x"}',
+  );
+});
+
+test("what is held back is done once, and not at all when it was undone", async () => {
+  const run = vi.fn(async () => {});
+  hold("a", run);
+  drop("a");
+  await release("a");
+  expect(run).not.toHaveBeenCalled();
+  hold("b", run);
+  await Promise.all([release("b"), releaseAll()]);
+  await release("b");
+  expect(run).toHaveBeenCalledTimes(1);
+});
