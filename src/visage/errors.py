@@ -7,6 +7,8 @@
     │   ├── NoFaceDetected        NO_FACE_DETECTED
     │   ├── MultipleFaces         MULTIPLE_FACES
     │   ├── FaceNotUsable         FACE_NOT_USABLE
+    │   ├── InvalidBackup         INVALID_BACKUP
+    │   ├── InvalidArchive        INVALID_ARCHIVE
     │   └── InvalidValue          VALIDATION_ERROR
     ├── Missing                   NOT_FOUND
     │   ├── PersonNotFound        PERSON_NOT_FOUND
@@ -92,6 +94,20 @@ class FaceNotUsable(InputError):
 
     code = "FACE_NOT_USABLE"
     default_message = "The face in the image is too poor to be remembered"
+
+
+class InvalidBackup(InputError):
+    """A file that is no backup, is damaged, or does not open; nothing was changed."""
+
+    code = "INVALID_BACKUP"
+    default_message = "This is no backup of Visage, or it is damaged"
+
+
+class InvalidArchive(InputError):
+    """A file to import that is no export, or that asks for more than it may."""
+
+    code = "INVALID_ARCHIVE"
+    default_message = "This is no export of Visage, or it is damaged"
 
 
 class InvalidValue(InputError):

@@ -23,6 +23,8 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.FaceNotUsable: 400,
     errors.ImageTooLarge: 413,
     errors.InvalidValue: 422,
+    errors.InvalidBackup: 422,
+    errors.InvalidArchive: 422,
     errors.PersonNotFound: 404,
     errors.PhotoNotFound: 404,
     errors.SightingNotFound: 404,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -511,6 +511,10 @@ class MemoryBank:
             done += len(batch)
             on_progress(done, total)
         return done
+
+    def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
+        """Write a backup file; see `Store.backup`."""
+        self._store.backup(target, on_progress)
 
     def check(self) -> list[str]:
         """What is damaged or does not agree, in words; empty where nothing is."""

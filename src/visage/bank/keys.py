@@ -75,6 +75,18 @@ class KeyFile:
         """
         return _read(self.path)
 
+    def candidates(self) -> list[bytes]:
+        """The keys in the file and in the draft, as far as they can be read."""
+        found = []
+        for path in (self.path, self.draft):
+            try:
+                key = _read(path)
+            except BankError:
+                continue
+            if key is not None:
+                found.append(key)
+        return found
+
     def write_draft(self, key: bytes) -> None:
         """Keep a key beside the file, on disk when this returns.
 

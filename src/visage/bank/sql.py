@@ -15,11 +15,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 import sqlalchemy as sa
 
 from visage.bank import rows
+from visage.bank.backup import write_backup
+from visage.bank.keys import KeyRecord
 from visage.bank.schema import (
     counter_examples_table,
     embeddings_table,
@@ -33,7 +36,7 @@ from visage.bank.schema import (
 )
 from visage.bank.store import Contents, CounterExample, Erasure, StoredPhoto, from_micros, to_micros
 from visage.bank.vault import NONCE_BYTES, VERSION, DataKey, Place, Slot, Vault
-from visage.errors import BankError, DamagedPerson
+from visage.errors import BankError, DamagedPerson, NotReady
 from visage.types import Embedding, Person, Photo, Undo
 
 log = logging.getLogger("visage")
@@ -72,6 +75,7 @@ class SqlStore:
         self._scrubber = scrubber
         self._lock_file = lock_file
         self._turn = threading.RLock()
+        self._closed = False
 
     def load(self, model: str) -> Contents:
         """As `Store`."""
@@ -267,9 +271,32 @@ class SqlStore:
             faults += loading.picture_faults()
         return faults
 
+    def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
+        """As `Store`: the file is copied as it is, while no transaction can begin."""
+        with self._turn:
+            with self._transaction() as connection:
+                _, _, file = connection.execute(sa.text("PRAGMA database_list")).one()
+                vault = connection.execute(sa.select(vault_table)).one()
+                slots = read_slots(connection)
+                persons, photos = (
+                    connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+                    for table in (persons_table, photos_table)
+                )
+            with Path(file).open("rb") as database:
+                write_backup(
+                    target,
+                    database,
+                    self._vault,
+                    KeyRecord(vault.bank_id, vault.key_check, slots, ()),
+                    persons=persons,
+                    photos=photos,
+                    on_progress=on_progress,
+                )
+
     def close(self) -> None:
         """As `Store`."""
         with self._turn:
+            self._closed = True
             self._engine.dispose()
             if self._lock_file is not None:
                 self._lock_file.close()
@@ -343,6 +370,8 @@ class SqlStore:
     def _transaction(self) -> Iterator[sa.Connection]:
         """One at a time; committed and synced at the end, undone where anything is raised."""
         with self._turn:
+            if self._closed:  # a request that began before the bank was replaced
+                raise NotReady
             try:
                 with self._engine.begin() as connection:
                     yield connection

@@ -31,7 +31,7 @@ from sqlalchemy.pool import StaticPool
 
 from visage.bank import keys
 from visage.bank.keys import KeyRecord, KeySource
-from visage.bank.schema import persons_table, vault_table
+from visage.bank.schema import erasures_table, persons_table, photos_table, vault_table
 from visage.bank.sql import UNREADABLE, SqlStore, in_words, insert_slots, read_slots
 from visage.bank.store import to_micros
 from visage.bank.vault import Vault
@@ -41,11 +41,17 @@ log = logging.getLogger("visage")
 
 FILE_NAME = "visage.db"
 OLD_NAME = "visage.db.old"
+SET_ASIDE = "visage.db.before-"
+"""How the name of a bank begins that was set aside by a restore."""
+
+STAGE_NAME = "staging"
+"""Folder in the data directory for what is not the bank yet: a backup that is written, one that is checked."""
+
 ENCRYPTED_SINCE = "0003"
 """The first revision of the schema whose values are sealed."""
 
 _DRAFT_NAME = "visage.new"
-_LOCK_NAME = "visage.lock"
+LOCK_NAME = "visage.lock"
 _APPLICATION_ID = 0x56495347  # "VISG": marks the file as ours
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY = "Another Visage is using this bank. Stop it first, or talk to it with --url"
@@ -67,13 +73,15 @@ def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
     """
     source = source or KeySource()
     path = data_dir / FILE_NAME
-    lock_file = _lock(data_dir)
+    lock_file = lock(data_dir)
     try:
+        clear_stage(data_dir)
+        _set_aside(data_dir)
         if not path.exists():
             _refuse_if_gone(lock_file, data_dir)
             _create(data_dir, source)
         vault, changed = _bring_up_to_date(data_dir, source)
-        engine = _connect(path)
+        engine = connect(path)
         scrubber = FileScrubber(data_dir)
         try:
             scrubber.make_up(engine)
@@ -99,6 +107,27 @@ def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
     return store
 
 
+def clear_stage(data_dir: Path) -> None:
+    """Remove what a backup, an upload or a restore has left that was cut short."""
+    stage = data_dir / STAGE_NAME
+    for path in stage.glob("*") if stage.is_dir() else ():
+        keys.erase_file(path)
+    if stage.is_dir():
+        stage.rmdir()
+
+
+def _set_aside(data_dir: Path) -> list[Path]:
+    """The banks that restores have set aside. What is but a second name of the bank, left by a restore that was cut
+    short, is removed."""
+    found = []
+    for path in data_dir.glob(f"{SET_ASIDE}*"):
+        if (data_dir / FILE_NAME).exists() and path.samefile(data_dir / FILE_NAME):
+            path.unlink()
+        elif not path.name.endswith("-journal"):
+            found.append(path)
+    return found
+
+
 def read_key_record(data_dir: Path) -> KeyRecord | None:
     """What the bank in a directory knows of its key; None where there is no bank, or one that is not encrypted yet.
 
@@ -108,8 +137,8 @@ def read_key_record(data_dir: Path) -> KeyRecord | None:
     path = data_dir / FILE_NAME
     if not path.exists():
         return None
-    with closing(_lock(data_dir)):
-        engine = _connect(path)
+    with closing(lock(data_dir)):
+        engine = connect(path)
         try:
             with engine.begin() as connection:
                 revision = _revision(connection)
@@ -139,12 +168,13 @@ class FileScrubber:
     def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None) -> bool:
         """As `Scrubber`."""
         keys.erase_file(self.data_dir / OLD_NAME)
+        self._forget_in_set_aside(engine)
         clean = traces is not None and not self._found(traces)
         if not clean:
-            _outside_transaction(engine, "VACUUM")
+            outside_transaction(engine, "VACUUM")
             clean = not self._found(traces or ())
         if clean:
-            _outside_transaction(engine, "PRAGMA user_version=0")
+            outside_transaction(engine, "PRAGMA user_version=0")
         return clean
 
     def make_up(self, engine: sa.Engine) -> None:
@@ -153,6 +183,29 @@ class FileScrubber:
             owed = connection.exec_driver_sql("PRAGMA user_version").scalar()
         if owed:
             self.scrub(engine, None)
+
+    def _forget_in_set_aside(self, engine: sa.Engine) -> None:
+        """Banks that a restore set aside forget too; no key is needed for that. A broken one goes as a whole."""
+        set_aside = _set_aside(self.data_dir)
+        if not set_aside:
+            return
+        with engine.begin() as connection:
+            erased = list(connection.scalars(sa.select(erasures_table.c.erased_id)))
+        for path in set_aside:
+            other = connect(path)
+            try:
+                with other.begin() as connection:
+                    forgotten = sum(
+                        connection.execute(column.table.delete().where(column.in_(erased))).rowcount
+                        for column in (persons_table.c.person_id, photos_table.c.photo_id)
+                    )
+                if forgotten:
+                    outside_transaction(other, "VACUUM")
+            except (BankError, sa.exc.SQLAlchemyError, sqlite3.Error):
+                log.warning("%s cannot be read; it was removed, since it may hold what is forgotten", path.name)
+                keys.erase_file(path)
+            finally:
+                other.dispose()
 
     def _found(self, traces: Sequence[bytes]) -> bool:
         for path in self.data_dir.glob("visage.*"):
@@ -163,11 +216,15 @@ class FileScrubber:
         return False
 
 
-def _lock(data_dir: Path) -> IO[bytes]:
-    """Keep other processes out for as long as the file stays open; a killed process lets go by itself."""
+def lock(data_dir: Path) -> IO[bytes]:
+    """Keep other processes out for as long as the file stays open; a killed process lets go by itself.
+
+    Raises:
+        BankError: another has it, or the directory cannot be written.
+    """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (data_dir / _LOCK_NAME).open("a+b")
+        file = (data_dir / LOCK_NAME).open("a+b")
     except OSError as exc:
         raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     try:
@@ -199,7 +256,7 @@ def _mark(lock_file: IO[bytes], store: SqlStore) -> None:
 def _create(data_dir: Path, source: KeySource) -> None:
     vault = keys.first_key(source, data_dir)
     draft = _fresh_draft(data_dir)
-    engine = _connect(draft, fresh=True)
+    engine = connect(draft, fresh=True)
     try:
         _migrate(engine, vault, source)
     finally:
@@ -211,7 +268,7 @@ def _create(data_dir: Path, source: KeySource) -> None:
 def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
     """Find the key, and change the schema if it is an older one. Returns the key, and whether that was so."""
     path = data_dir / FILE_NAME
-    engine = _connect(path)
+    engine = connect(path)
     try:
         with engine.begin() as connection:
             revision = _revision(connection)
@@ -230,10 +287,10 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
     _copy(path, data_dir / OLD_NAME)
     draft = _fresh_draft(data_dir)
     _copy(path, draft)
-    engine = _connect(draft, foreign_keys=False)
+    engine = connect(draft, foreign_keys=False)
     try:
         _migrate(engine, vault, source)
-        _outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
+        outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
     finally:
         engine.dispose()
     _put_in_place(draft, data_dir)
@@ -257,17 +314,17 @@ def _drop_old(data_dir: Path, store: SqlStore) -> None:
 
 def _fresh_draft(data_dir: Path) -> Path:
     draft = data_dir / _DRAFT_NAME
-    for path in (draft, _journal(draft)):
+    for path in (draft, journal_of(draft)):
         path.unlink(missing_ok=True)  # left by a start that was cut short
     draft.touch(mode=0o600)
     return draft
 
 
 def _put_in_place(draft: Path, data_dir: Path) -> None:
-    _sync(draft)
+    sync(draft)
     draft.replace(data_dir / FILE_NAME)
-    _journal(draft).unlink(missing_ok=True)
-    _sync(data_dir)
+    journal_of(draft).unlink(missing_ok=True)
+    sync(data_dir)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -277,14 +334,16 @@ def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(target)) as writer:
         writer.execute("PRAGMA journal_mode=OFF")
         reader.backup(writer)
-    _sync(target)
+    sync(target)
 
 
-def _journal(path: Path) -> Path:
+def journal_of(path: Path) -> Path:
+    """Where SQLite notes how to take back what a killed process had begun."""
     return path.with_name(f"{path.name}-journal")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """See to it that a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -292,8 +351,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> sa.Engine:
-    def connect() -> sqlite3.Connection:
+def connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> sa.Engine:
+    """An engine for one file.
+
+    Raises (at its first use):
+        BankError: the file is not ours.
+    """
+
+    def open_it() -> sqlite3.Connection:
         connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False, isolation_level=None)
         try:
             if fresh:
@@ -316,12 +381,13 @@ def _connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> s
         return connection
 
     # isolation_level=None makes the driver begin nothing by itself; transactions then cover schema changes too.
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    engine = sa.create_engine("sqlite://", creator=open_it, poolclass=StaticPool)
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
-def _outside_transaction(engine: sa.Engine, statement: str) -> None:
+def outside_transaction(engine: sa.Engine, statement: str) -> None:
+    """Run what SQLite runs outside of transactions only."""
     connection = engine.raw_connection()
     try:
         connection.cursor().execute(statement)

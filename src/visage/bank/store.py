@@ -8,11 +8,11 @@ when it returns.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import sqlalchemy as sa
 
@@ -170,6 +170,17 @@ class Store(Protocol):
 
         Raises:
             BankError: the database cannot be read or written; nothing was changed.
+        """
+
+    def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
+        """Write a backup file (`backup.py`); writing waits meanwhile.
+
+        Args:
+            target: empty.
+            on_progress: is told how many bytes of how many are done.
+
+        Raises:
+            OSError: the target cannot be written.
         """
 
     def check(self) -> list[str]:
