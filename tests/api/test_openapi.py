@@ -63,6 +63,7 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
     ids = [DOCUMENT["paths"][path][method]["operationId"] for method, path in OPERATIONS]
     assert sorted(ids) == [
         "add_photos",
+        "backup",
         "bank_report",
         "create_key",
         "delete_person",
@@ -83,6 +84,7 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
         "not_me",
         "register",
         "register_unknown",
+        "restore",
         "revoke_key",
         "sign_in",
         "sign_out",

@@ -26,7 +26,8 @@ from tests.bank.test_bank import DIMENSION, MODEL, look, photo
 from visage.bank import keys
 from visage.bank.bank import MemoryBank
 from visage.bank.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
+from visage.bank.restore import Secrets, put_in_place, stage
+from visage.bank.sqlite import FILE_NAME, OLD_NAME, SET_ASIDE, STAGE_NAME, open_store
 from visage.bank.vault import new_key
 
 PASSPHRASE = "four words are good"
@@ -178,7 +179,40 @@ def deletion(folder: Path, every: int) -> int:
     return killed_everywhere(folder, every, fill, change, verify)
 
 
-SCENARIOS = {one.__name__: one for one in (first_start, migration, rotation, protection, deletion)}
+def restoration(folder: Path, every: int) -> int:
+    """A restore of a bank of another key leaves the old bank or the new one, and a key that opens it."""
+    away = folder.with_name(f"{folder.name}-away")
+
+    def prepare(folder: Path) -> None:
+        shutil.rmtree(away, ignore_errors=True)
+        away.mkdir()
+        fill(folder)
+        shutil.copy(folder / KEY_FILE_NAME, away)
+        store = open_store(folder)
+        with (away / "backup").open("wb") as file:
+            store.backup(file, lambda done, total: None)
+        keys.rotate(store, KeySource(), folder, new_key())
+        store.close()
+        bank = MemoryBank(open_store(folder), model=MODEL, dimension=DIMENSION)
+        bank.enrol(name="Cid", relationship=None, metadata={}, photos=[photo(3)])
+        bank.forget(bank.named("Bob")[0].person_id)
+        bank.close()
+
+    def change(folder: Path) -> None:
+        secrets = Secrets(key_file=away / KEY_FILE_NAME)
+        put_in_place(stage(folder, away / "backup", KeySource(), secrets, lambda done, total: None), KeySource())
+
+    def verify(folder: Path) -> None:
+        assert names(folder) in (["Ann", "Cid"], ["Ann"])
+        assert not (folder / STAGE_NAME).exists()
+        assert not KeyFile(folder / KEY_FILE_NAME).draft.exists()
+        for path in folder.glob(f"{SET_ASIDE}*"):
+            assert not path.samefile(folder / FILE_NAME)
+
+    return killed_everywhere(folder, every, prepare, change, verify)
+
+
+SCENARIOS = {one.__name__: one for one in (first_start, migration, rotation, protection, deletion, restoration)}
 
 if __name__ == "__main__":
     print(SCENARIOS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))  # noqa: T201 - its result

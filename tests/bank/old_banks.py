@@ -22,7 +22,7 @@ def make_old_bank(folder: Path, revision: str = "0002") -> list[Person]:
     """Ann and Bob, with a photo each; Ann has a rejected look, and an undo of that."""
     folder.mkdir(exist_ok=True)
     (folder / FILE_NAME).touch()
-    engine = sqlite._connect(folder / FILE_NAME, fresh=True)
+    engine = sqlite.connect(folder / FILE_NAME, fresh=True)
     config = sqlite._alembic()
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -178,13 +178,13 @@ def test_a_trace_that_cannot_be_removed_is_admitted_and_removed_later(
     assert bank.forget(ann.person_id) is False
     monkeypatch.undo()
     rewritten: list[str] = []
-    original = sqlite._outside_transaction
+    original = sqlite.outside_transaction
 
     def watch(engine: sa.Engine, statement: str) -> None:
         rewritten.append(statement)
         original(engine, statement)
 
-    monkeypatch.setattr(sqlite, "_outside_transaction", watch)
+    monkeypatch.setattr(sqlite, "outside_transaction", watch)
     open_bank()
     assert rewritten[0] == "VACUUM"
     assert not [piece for piece in pieces if piece in files(tmp_path)]
@@ -289,7 +289,8 @@ os._exit(0)
 
 
 @pytest.mark.parametrize(
-    "scenario,every", [("first_start", 8), ("migration", 5), ("rotation", 5), ("protection", 8), ("deletion", 5)]
+    "scenario,every",
+    [("first_start", 8), ("migration", 5), ("rotation", 5), ("protection", 8), ("deletion", 5), ("restoration", 12)],
 )
 def test_a_change_that_is_killed_at_any_step_is_done_or_not_done(tmp_path: Path, scenario: str, every: int) -> None:
     """Here at every few steps; `make torture` kills at each."""

@@ -187,6 +187,12 @@ class Access:
         """Forget it."""
         self._watching.pop(future, None)
 
+    def end_all(self) -> None:
+        """End every open connection of a key: the keys are another bank's now."""
+        for future in self._watching:
+            if not future.done():
+                future.set_result(None)
+
     def hang_up(self) -> None:
         """End every open connection whose key or session is gone."""
         for future, principal in self._watching.items():

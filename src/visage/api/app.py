@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import uvicorn
@@ -27,7 +27,7 @@ from visage.api.https import ensure_certificate, hosts_of, print_invitation, rea
 from visage.api.middleware import BodyLimit, RequestId
 from visage.api.openapi import describe_access
 from visage.api.roles import Operations
-from visage.api.routes import access, corrections, faces, health, people, unknowns
+from visage.api.routes import access, corrections, faces, health, keeping, people, unknowns
 from visage.api.security import Door, SecureHeaders, keys_required, listed, own_hosts
 from visage.api.service import Service
 from visage.api.websocket import KEEPALIVE_S, LiveProtocol
@@ -38,6 +38,7 @@ log = logging.getLogger("visage")
 
 PREFIX = "/api/v1"
 _FORM_OVERHEAD_BYTES = 128 * 1024
+_RESTORE = f"{PREFIX}/restore"
 _MAX_HELD_BYTES = 256 * 1024 * 1024
 _DESCRIPTION = """
 Visage remembers faces for people who cannot. Register the people who matter from a few photos; then ask who is in a
@@ -74,14 +75,15 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
     # Photos wait in memory, never in temporary files on a disk.
     MultiPartParser.spool_max_size = _max_body(settings, MAX_IMAGES)
     errors.install(app)
-    for router in (health.router, people.router, faces.router, corrections.router, unknowns.router, access.router):
-        app.include_router(router, prefix=PREFIX)
+    for part in (health, people, faces, corrections, unknowns, access, keeping):
+        app.include_router(part.router, prefix=PREFIX)
     app.include_router(live.router)
     page.install(app)
     app.add_middleware(
         BodyLimit,
-        limit=lambda path, files: _max_body(settings, _images_at(path) if files else 0),
+        limit=partial(_body_limit, settings),
         max_held_bytes=max(_MAX_HELD_BYTES, 2 * _max_body(settings, MAX_IMAGES)),
+        to_disk={_RESTORE},
     )
     app.add_middleware(BodyPatience)
     app.add_middleware(
@@ -204,6 +206,12 @@ def _build_routes(app: FastAPI) -> None:
     """FastAPI puts off building the routes until one is asked for, and the first request would wait for it."""
     for route in app.routes:
         route.matches({"type": "http", "method": "GET", "path": f"{PREFIX}/", "root_path": "", "headers": []})
+
+
+def _body_limit(settings: Settings, path: str, files: bool) -> int:
+    if path == _RESTORE:
+        return keeping.MAX_BACKUP_BYTES if files else 0
+    return _max_body(settings, _images_at(path) if files else 0)
 
 
 def _images_at(path: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -62,9 +62,13 @@ class BodyLimit:
         limit: path and whether it is a form with files → bytes allowed.
         max_held_bytes: all bodies that are being worked on together. Beyond, bodies over 1 MiB get 429; a smaller one
             always has its place, so that large uploads never keep a frame from being identified.
+        to_disk: paths whose bodies are written to the disk as they come, and held nowhere.
     """
 
-    def __init__(self, app: ASGIApp, limit: Callable[[str, bool], int], max_held_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, limit: Callable[[str, bool], int], max_held_bytes: int, to_disk: Collection[str] = ()
+    ) -> None:
+        self._to_disk = to_disk
         self._app = app
         self._limit = limit
         self._max_held_bytes = max_held_bytes
@@ -82,21 +86,23 @@ class BodyLimit:
             message = f"The request has more than {limit:,} bytes"
             await envelope(413, "IMAGE_TOO_LARGE", message, {"max_bytes": limit})(scope, receive, send)
             return
-        received = 0
+        received = held = 0
 
         async def receive_counted() -> Message:
-            nonlocal received
+            nonlocal received, held
             message = await receive()
             size = len(message.get("body", b""))
             received += size
-            self._held_bytes += size
+            if scope["path"] not in self._to_disk:
+                held += size
+                self._held_bytes += size
             if received > limit:
                 raise HTTPException(413)
-            if self._held_bytes > self._max_held_bytes and received > _SMALL_BYTES:
+            if self._held_bytes > self._max_held_bytes and held > _SMALL_BYTES:
                 raise HTTPException(429)
             return message
 
         try:
             await self._app(scope, receive_counted, send)
         finally:
-            self._held_bytes -= received
+            self._held_bytes -= held

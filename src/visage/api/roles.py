@@ -41,6 +41,8 @@ ROLES: Mapping[str, Role | None] = {
     "list_keys": Role.ADMIN,
     "create_key": Role.ADMIN,
     "revoke_key": Role.ADMIN,
+    "backup": Role.ADMIN,
+    "restore": Role.ADMIN,
     "list_audit": Role.ADMIN,
     "verify_audit": Role.ADMIN,
 }
@@ -65,6 +67,8 @@ ACCOUNTED = frozenset(
         "dismiss_unknown",
         "create_key",
         "revoke_key",
+        "backup",
+        "restore",
     }
 )
 """Operations that go to the audit log: whatever changes something, and whatever carries the bank out of the house."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, ParamSpec, TypeVar
 
 from visage.api.access import Access
 from visage.bank.access import AccessStore
 from visage.bank.audit import Audit
 from visage.bank.keys import KeySource
-from visage.errors import InstallationError, NotReady, Overloaded, VisageError
+from visage.bank.restore import Restored, Secrets, Staged, put_in_place, stage
+from visage.bank.sqlite import STAGE_NAME
+from visage.errors import BankError, InstallationError, InvalidBackup, NotReady, Overloaded, VisageError
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.settings import Settings
 from visage.vision.image import Limits
@@ -60,6 +65,7 @@ class Service:
         self._pending = 0
         self._requests = asyncio.Semaphore(_LANE)
         self._frames = asyncio.Semaphore(_LANE)
+        self._keeping = asyncio.Lock()
         self._vision = ThreadPoolExecutor(1, "visage-vision")
         self._storage = ThreadPoolExecutor(1, "visage-storage")
         self._loading: asyncio.Task[None] | None = None
@@ -147,6 +153,80 @@ class Service:
     async def store(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that uses the bank only."""
         return await self._run(self._storage, function, *args, **kwargs)
+
+    async def backup(self) -> IO[bytes]:
+        """A whole backup file, at its beginning; it has no name, and is gone when it is closed.
+
+        Raises:
+            Overloaded: a backup is being made or restored already.
+            BankError: it cannot be written.
+        """
+        bank = self.recognizer.bank
+
+        def write() -> IO[bytes]:
+            try:
+                file = tempfile.TemporaryFile(dir=self.staging())  # noqa: SIM115 - the caller closes it
+                bank.backup(file, lambda done, total: None)
+                file.seek(0)
+            except OSError as exc:
+                raise BankError(f"The backup cannot be written: {exc.strerror}") from exc
+            return file
+
+        async with self.keeping():
+            return await self._run(self._storage, write)
+
+    async def restore(self, path: Path, secrets: Secrets) -> tuple[Staged, Restored]:
+        """Replace the bank by a backup while serving: it is checked first; requests get `NotReady` for the while that
+        the replacing takes. To be called within `keeping`.
+
+        Raises:
+            InvalidBackup: nothing was touched.
+            BankError: the old bank is served again.
+        """
+        settings, home = self.settings, key_source(self.settings)
+        old, access = self.recognizer, self.access
+        staged = await self._run(
+            self._storage, stage, settings.data_dir, path, home, secrets, lambda done, total: None
+        )
+        if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
+            raise InvalidBackup(
+                "This bank was protected by a passphrase, and this server was started without one. Start it with "
+                "VISAGE_PASSPHRASE, or stop it and run `visage restore`"
+            )
+        self._recognizer = None
+        try:
+            for executor in (self._vision, self._storage):
+                await self._run(executor, lambda: None)  # what is under way comes to its end
+
+            def replace() -> Restored:
+                old.close()
+                return put_in_place(staged, home)
+
+            restored = await self._run(self._storage, replace)
+        finally:
+            await self._load()
+            access.end_all()
+        if self.failure is not None:
+            raise self.failure
+        return staged, restored
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        """One backup or restore at a time.
+
+        Raises:
+            Overloaded: there is one already.
+        """
+        if self._keeping.locked():
+            raise Overloaded("A backup is being made or restored already; try again when that is done")
+        async with self._keeping:
+            yield
+
+    def staging(self) -> Path:
+        """The folder for files that are not the bank yet."""
+        folder = self.settings.data_dir / STAGE_NAME
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     async def close(self) -> None:
         """Finish what runs, then close the bank."""

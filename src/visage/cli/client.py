@@ -83,7 +83,18 @@ async def request(client: httpx.AsyncClient, method: str, path: str, **options: 
         VisageError: the server refused, or cannot be reached.
     """
     try:
-        response = await client.request(method, PREFIX + path, **options)
+        return parse_reply(client, await client.request(method, PREFIX + path, **options))
+    except httpx.HTTPError as exc:
+        raise VisageError(f"No server answers at {client.base_url}: {exc or type(exc).__name__}") from exc
+
+
+def parse_reply(client: httpx.AsyncClient, response: httpx.Response) -> dict[str, Any]:
+    """Unwrap the envelope.
+
+    Raises:
+        VisageError: the server refused, or is no Visage.
+    """
+    try:
         reply = response.json()
         if reply["success"]:
             data: dict[str, Any] = reply["data"]
@@ -92,8 +103,6 @@ async def request(client: httpx.AsyncClient, method: str, path: str, **options: 
         fields = (error.get("details") or {}).get("fields") or []
         reasons = "; ".join(f"{field['field']} {field['message']}" for field in fields)
         message, code = reasons or error["message"], error["code"]
-    except httpx.HTTPError as exc:
-        raise VisageError(f"No server answers at {client.base_url}: {exc or type(exc).__name__}") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise VisageError(f"What answers at {client.base_url} is not Visage") from exc
     raise VisageError(message, {"code": code})

@@ -1,0 +1,202 @@
+"""Commands that keep the bank: backup and restore."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import httpx
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from visage.api.app import PREFIX
+from visage.api.service import key_source
+from visage.bank import backup as backups
+from visage.bank.restore import Secrets, put_in_place, stage
+from visage.bank.sqlite import FILE_NAME, SET_ASIDE, lock, open_store
+from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
+from visage.cli.console import err, say
+from visage.errors import InstallationError, VisageError
+
+Report = Callable[[int, int], None]
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to write, or a folder to write it into.")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Copy the whole bank into one encrypted file, while the server runs (with --url) or not.
+
+    Keep the file on another disk. It does not hold the key: to restore it, also on another computer, you need the key
+    file (master.key), or the passphrase if you set one, or the recovery key that `visage key paper` prints. Without
+    any of them nobody can read it, you neither.
+    """
+    path = file / backups.backup_name(datetime.now(UTC)) if file.is_dir() else file
+    if path.exists():
+        raise InstallationError(f"{path} is there already; choose another name")
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            if url is None:
+                _from_bank(data_dir, target)
+            else:
+                _from_server(url, api_key, data_dir, target)
+            target.flush()
+            os.fsync(target.fileno())
+        backups.verify_checksum(draft)
+        draft.rename(path)
+    except OSError as exc:
+        raise InstallationError(f"{path} cannot be written: {exc.strerror}") from exc
+    finally:
+        draft.unlink(missing_ok=True)
+    header = backups.read_header(path)
+    say(f"{path}: {header.persons} person(s), {header.photos} photo(s); written, read again, and whole.")
+    slots = {slot.kind for slot in header.record.slots}
+    needed = "the passphrase of the bank" if "passphrase" in slots else "the key of the bank (master.key)"
+    if "recovery" in slots:
+        say(f"To restore it you need {needed}, or the recovery key from paper.")
+    else:
+        say(
+            f"To restore it you need {needed}: the backup alone opens nothing. Keep a copy of it elsewhere, or run "
+            "`visage key paper` for a recovery key to write down, and back up again."
+        )
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup.", exists=True, dir_okay=False)],
+    recovery_key: Annotated[
+        bool, typer.Option("--recovery-key", help="Ask for the recovery key from paper, and open the backup with it.")
+    ] = False,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="Key file that the bank had, where it is another one now.", exists=True, dir_okay=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Put a backup in the place of the bank, also on a new computer or after the bank was damaged.
+
+    The backup is checked whole before anything is touched. The bank as it is now is kept beside the new one. Whom
+    you have forgotten since the backup stays forgotten. It opens with the key that is in use here, with
+    --recovery-key, or with --key-file; a passphrase is asked for, or taken from VISAGE_PASSPHRASE.
+    """
+    header = backups.read_header(file)
+    say(
+        f"This backup was made on {header.created_at.astimezone():%Y-%m-%d at %H:%M}: "
+        f"{header.persons} person(s), {header.photos} photo(s)."
+    )
+    secrets = Secrets(
+        recovery_key=typer.prompt("Recovery key") if recovery_key else None,
+        key_file=key_file,
+    )
+    if url is not None:
+        _restore_at_server(url, api_key, data_dir, file, secrets, yes)
+        return
+    current = read_settings(data_dir=data_dir)
+    home = key_source(current)
+    is_protected = header.record.slot("passphrase") is not None
+    if is_protected and not (recovery_key or home.passphrase or home.master_key) and sys.stdin.isatty():
+        secrets = replace(secrets, passphrase=typer.prompt("Passphrase that the bank had", hide_input=True, err=True))
+    lock(current.data_dir).close()  # says so at once if a server is running
+    with _progress("Checking the backup") as report:
+        staged = stage(current.data_dir, file, home, secrets, report)
+    say("It is whole, and it opens.")
+    for fault in staged.faults:
+        say(f"Damaged already when it was made: {fault}.")
+    _ask_to_restore((current.data_dir / FILE_NAME).exists(), yes)
+    done = put_in_place(staged, home)
+    _say_restored(done.forgotten_again, done.set_aside, done.old_was_readable)
+    if done.key_set_aside is not None:
+        say(f"That bank's key is kept as {done.key_set_aside}.")
+    if staged.opened_by == "passphrase" and home.passphrase is None:
+        say("The bank opens with the passphrase that it had then.")
+
+
+def _from_bank(data_dir: Path | None, target: IO[bytes]) -> None:
+    current = ask_passphrase(read_settings(data_dir=data_dir))
+    if not (current.data_dir / FILE_NAME).exists():
+        raise InstallationError(f"There is no bank in {current.data_dir}")
+    store = open_store(current.data_dir, key_source(current))
+    try:
+        with _progress("Backing up") as report:
+            store.backup(target, report)
+    finally:
+        store.close()
+
+
+def _from_server(url: str, api_key: str | None, data_dir: Path | None, target: IO[bytes]) -> None:
+    async def fetch(client: httpx.AsyncClient) -> None:
+        try:
+            async with client.stream("POST", f"{PREFIX}/backup") as response:
+                if response.headers.get("content-type") != "application/octet-stream":
+                    await response.aread()
+                    parse_reply(client, response)
+                total = int(response.headers.get("content-length", 0))
+                done = 0
+                with _progress("Backing up") as report:
+                    async for chunk in response.aiter_bytes():
+                        target.write(chunk)
+                        done += len(chunk)
+                        report(done, total)
+        except httpx.HTTPError as exc:
+            raise VisageError(f"The backup from {client.base_url} broke off: {exc or type(exc).__name__}") from exc
+
+    with_client(url, data_dir, fetch, api_key)
+
+
+def _restore_at_server(
+    url: str, api_key: str | None, data_dir: Path | None, file: Path, secrets: Secrets, yes: bool
+) -> None:
+    if secrets.key_file is not None:
+        raise InstallationError("--key-file works on the bank itself only; stop the server and leave out --url")
+    _ask_to_restore(True, yes)
+
+    async def send(client: httpx.AsyncClient) -> dict[str, Any]:
+        fields = {"recovery_key": secrets.recovery_key} if secrets.recovery_key else {}
+        with file.open("rb") as opened, err.status("Restoring …"):
+            return await request(client, "POST", "/restore", data=fields, files={"file": (file.name, opened)})
+
+    reply = with_client(url, data_dir, send, api_key)
+    for fault in reply["faults"]:
+        say(f"Damaged already when the backup was made: {fault}.")
+    _say_restored(reply["forgotten_again"], reply["set_aside"], reply["erasures_known"])
+
+
+def _ask_to_restore(is_there: bool, yes: bool) -> None:
+    if is_there:
+        say("If you go on:")
+        say("  - the bank as it is now is replaced. Whatever was added or changed since the backup is not in it.")
+        say(f"  - it is not lost: it stays in the data directory, as {SET_ASIDE}DATE.")
+        say("  - people and photos that you have forgotten since stay forgotten.")
+    if not yes and not typer.confirm("Restore this backup?"):
+        raise typer.Exit(1)
+
+
+def _say_restored(forgotten: int, set_aside: str | None, erasures_known: bool) -> None:
+    say("The bank is restored.")
+    if forgotten:
+        say(f"{forgotten} person(s) or photo(s) of the backup had been forgotten since, and stay forgotten.")
+    if not erasures_known:
+        say("The old bank could not be read: whom you had forgotten since the backup is back. Please look.")
+    if set_aside is not None:
+        say(f"The bank as it was is kept as {set_aside}; remove it when you do not need it any more.")
+
+
+@contextmanager
+def _progress(text: str) -> Iterator[Report]:
+    """A bar that is told how many bytes of how many are done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,176 @@
+"""Backups and restores of a server that is running."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.api.conftest import Server, client, server
+from tests.test_cli import process, refusal, said, visage
+from visage.bank.sqlite import SET_ASIDE, STAGE_NAME
+
+__all__ = ["client", "server"]
+
+
+def register(client: httpx.Client, name: str, photo: Path) -> str:
+    reply = client.post("/register", data={"name": name}, files={"image": photo.read_bytes()}).json()
+    person_id: str = reply["data"]["person_id"]
+    return person_id
+
+
+def names(client: httpx.Client) -> list[str]:
+    return sorted(each["name"] for each in client.get("/persons").json()["data"]["persons"])
+
+
+def who(client: httpx.Client, photo: Path) -> str | None:
+    match = client.post("/identify", files={"image": photo.read_bytes()}).json()["data"]["match"]
+    return match["name"] if match else None
+
+
+def restore(client: httpx.Client, content: bytes, **fields: str) -> httpx.Response:
+    return client.post("/restore", files={"file": ("b.visage", content)}, data=fields)
+
+
+def test_a_server_backs_up_and_restores_while_it_serves(
+    client: httpx.Client, server: Server, photos: Mapping[str, Path]
+) -> None:
+    register(client, "Barack", photos["obama"])
+    gone = register(client, "Joe", photos["biden"])
+    reply = client.post("/backup")
+    assert reply.headers["content-disposition"].startswith('attachment; filename="visage-backup-2')
+    assert b"Barack" not in reply.content
+    client.delete(f"/persons/{gone}")
+    register(client, "Astronaut", photos["astronaut"])
+    with connect(server.live):
+        done = restore(client, reply.content).json()["data"]
+    assert (done["persons"], done["forgotten_again"], done["erasures_known"]) == (1, 1, True)
+    assert done["set_aside"].startswith(SET_ASIDE)
+    assert (server.data_dir / done["set_aside"]).exists()
+    assert names(client) == ["Barack"]
+    assert who(client, photos["obama2"]) == "Barack"
+    assert who(client, photos["astronaut"]) is None
+    register(client, "Joe", photos["biden"])
+    assert names(client) == ["Barack", "Joe"]
+    assert not (server.data_dir / STAGE_NAME).exists()
+    operations = [each["operation"] for each in client.get("/audit").json()["data"]["entries"]]
+    assert operations[:5] == ["register", "restore", "register", "delete_person", "backup"]
+    assert client.get("/audit/verify").json()["data"]["faults"] == []
+
+
+def test_a_backup_that_was_changed_is_refused_and_the_server_serves_on(
+    client: httpx.Client, server: Server, photos: Mapping[str, Path]
+) -> None:
+    register(client, "Barack", photos["obama"])
+    content = bytearray(client.post("/backup").content)
+    content[len(content) // 2] ^= 1
+    for wrong in (bytes(content), b"", b"nonsense", bytes(content[:-5])):
+        reply = restore(client, wrong)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (422, "INVALID_BACKUP")
+    reply = client.post("/restore", data={"passphrase": "x"})
+    assert reply.status_code == 422
+    reply = client.post("/restore", files=[("file", b"x"), ("file", b"y")])
+    assert reply.status_code == 422
+    reply = restore(client, bytes(content), passphrase="x" * 2000)
+    assert reply.status_code == 422
+    assert who(client, photos["obama2"]) == "Barack"
+    assert not (server.data_dir / STAGE_NAME).exists()
+
+
+def test_requests_during_a_restore_are_told_to_wait_and_none_is_lost(
+    client: httpx.Client, photos: Mapping[str, Path]
+) -> None:
+    register(client, "Barack", photos["obama"])
+    content = client.post("/backup").content
+    end = threading.Event()
+    statuses: set[int] = set()
+
+    def ask() -> None:
+        while not end.is_set():
+            reply = client.post("/identify", files={"image": photos["obama2"].read_bytes()})
+            statuses.add(reply.status_code)
+            if reply.status_code == 503:
+                assert reply.json()["error"]["code"] == "NOT_READY"
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert restore(client, content).status_code == 200
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert statuses <= {200, 503}
+    assert who(client, photos["obama2"]) == "Barack"
+
+
+def test_only_an_admin_takes_the_bank_out_of_the_house(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    data = ["--data-dir", str(tmp_path / "data")]
+    keys = {}
+    for role in ("editor", "admin"):
+        keys[role] = re.findall(r"visage_\S+", process("keys", "create", "--role", role, *data).stdout)[0]
+    server = start_server(require_key="true")
+    for role, status in (("editor", 403), ("admin", 200)):
+        reply = httpx.post(f"{server.api}/backup", headers={"X-API-Key": keys[role]}, timeout=60)
+        assert reply.status_code == status
+    admin = {"X-API-Key": keys["admin"]}
+    back = httpx.post(f"{server.api}/restore", headers=admin, files={"file": reply.content}, timeout=60)
+    assert back.status_code == 200
+    assert httpx.get(f"{server.api}/keys", headers=admin).status_code == 200
+
+
+def test_the_command_backs_up_and_restores(
+    tmp_path: Path, photos: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = ["--data-dir", str(tmp_path / "data")]
+    path = tmp_path / "b.visage"
+    assert "no bank" in refusal(visage("backup", path, *at))
+    said(visage("register", "Barack", photos["obama"], *at))
+    text = said(visage("backup", path, *at))
+    assert "1 person(s), 1 photo(s)" in text
+    assert "visage key paper" in text
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "there already" in refusal(visage("backup", path, *at))
+    paper = said(visage("key", "paper", *at)).split("\n")[2].strip()
+    assert "recovery key from paper" in said(visage("backup", tmp_path / "p.visage", *at))
+    said(visage("register", "Joe", photos["biden"], *at))
+    assert visage("restore", path, *at, answer="n\n").exit_code == 1
+    assert "Joe" in said(visage("persons", "list", *at))
+    text = said(visage("restore", path, *at, answer="y\n"))
+    assert "stays in the data directory" in text
+    assert "Joe" not in said(visage("persons", "list", *at))
+    new = ["--data-dir", str(tmp_path / "new")]
+    result = visage("restore", tmp_path / "p.visage", *new, "--yes")
+    assert "recovery key from paper" in result.stderr
+    said(visage("restore", tmp_path / "p.visage", *new, "--yes", "--recovery-key", answer=f"{paper}\n"))
+    assert "Barack" in said(visage("persons", "list", *new))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "c.visage").write_bytes(content)
+    assert "damaged" in visage("restore", tmp_path / "c.visage", *at, "--yes").stderr
+
+    def full(_: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left" in refusal(visage("backup", tmp_path / "full.visage", *at))
+    assert not list(tmp_path.glob("full*"))
+
+
+def test_the_command_talks_to_a_server(
+    client: httpx.Client, server: Server, photos: Mapping[str, Path], tmp_path: Path
+) -> None:
+    register(client, "Barack", photos["obama"])
+    local = ["--data-dir", str(server.data_dir)]
+    assert "--url" in refusal(visage("backup", tmp_path / "b.visage", *local))
+    said(visage("backup", tmp_path / "b.visage", "--url", server.url))
+    register(client, "Joe", photos["biden"])
+    assert "--url" in visage("restore", tmp_path / "b.visage", *local, "--yes").stderr
+    said(visage("restore", tmp_path / "b.visage", "--yes", "--url", server.url))
+    assert names(client) == ["Barack"]
