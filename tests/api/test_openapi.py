@@ -70,6 +70,8 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
         "delete_photo",
         "detect",
         "dismiss_unknown",
+        "export_all",
+        "export_person",
         "get_person",
         "get_photo",
         "get_session",

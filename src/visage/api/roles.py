@@ -41,6 +41,8 @@ ROLES: Mapping[str, Role | None] = {
     "list_keys": Role.ADMIN,
     "create_key": Role.ADMIN,
     "revoke_key": Role.ADMIN,
+    "export_person": Role.ADMIN,
+    "export_all": Role.ADMIN,
     "backup": Role.ADMIN,
     "restore": Role.ADMIN,
     "list_audit": Role.ADMIN,
@@ -67,6 +69,8 @@ ACCOUNTED = frozenset(
         "dismiss_unknown",
         "create_key",
         "revoke_key",
+        "export_person",
+        "export_all",
         "backup",
         "restore",
     }

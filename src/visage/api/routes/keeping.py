@@ -1,23 +1,26 @@
-"""Backup and restore."""
+"""Backup, restore and export."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from visage import errors
 from visage.api import schemas_keeping as schemas
-from visage.api.deps import ServiceDep
+from visage.api.deps import RecognizerDep, ServiceDep
 from visage.api.openapi import refusals
 from visage.api.schemas import Envelope
 from visage.api.schemas_keeping import Restored
+from visage.api.service import Service
 from visage.api.upload import receive_file
+from visage.bank.archive import write_archive
 from visage.bank.backup import backup_name
+from visage.bank.bank import MemoryBank
 from visage.bank.restore import Secrets
 from visage.bank.sqlite import clear_stage
 
@@ -100,6 +103,56 @@ async def restore(request: Request, service: ServiceDep) -> Envelope[Restored]:
         finally:
             await run_in_threadpool(clear_stage, service.settings.data_dir)
     return Envelope(data=schemas.restored(staged, done, service.recognizer.bank.person_count))
+
+
+_ZIP: dict[int | str, dict[str, Any]] = {200: {"description": "The archive", "content": {"application/zip": _BINARY}}}
+
+
+@router.get(
+    "/persons/{person_id}/export",
+    operation_id="export_person",
+    response_class=StreamingResponse,
+    responses={**_ZIP, **refusals(errors.PersonNotFound, errors.BankError, errors.NotAccounted)},
+)
+async def export_person(recognizer: RecognizerDep, service: ServiceDep, person_id: str) -> StreamingResponse:
+    """A ZIP of the person's record as JSON and every photo as JPEG. It is not encrypted."""
+    return await _export(service, recognizer.bank, [recognizer.bank.person(person_id).person_id])
+
+
+@router.get(
+    "/export",
+    operation_id="export_all",
+    response_class=StreamingResponse,
+    responses={**_ZIP, **refusals(errors.PersonNotFound, errors.BankError, errors.NotAccounted)},
+)
+async def export_all(
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    person_id: Annotated[list[str] | None, Query(description="Only these; repeat for more")] = None,
+) -> StreamingResponse:
+    """A ZIP of everyone, or of some. It is not encrypted."""
+    bank = recognizer.bank
+    ids = [bank.person(each).person_id for each in person_id] if person_id else await service.store(_everyone, bank)
+    return await _export(service, bank, list(dict.fromkeys(ids)))
+
+
+async def _export(service: Service, bank: MemoryBank, person_ids: list[str]) -> StreamingResponse:
+    pieces = write_archive(bank, person_ids)
+    first = await service.store(next, pieces)  # what is damaged is said before the reply begins
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield first
+        while (piece := await service.store(next, pieces, None)) is not None:
+            yield piece
+
+    name = f"visage-export-{datetime.now().astimezone():%Y-%m-%d-%H%M}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(stream(), media_type="application/zip", headers=headers)
+
+
+def _everyone(bank: MemoryBank) -> list[str]:
+    """Oldest first, so that they are imported in the order in which they came."""
+    return [person.person_id for person in reversed(bank.persons(limit=2**31).persons)]
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
