@@ -90,3 +90,15 @@ class Settings(BaseSettings):
         32, ge=1, description="Requests that may wait for the models at once; further ones get 429."
     )
     max_connections: int = Field(64, ge=1, description="WebSocket connections open at once.")
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36500,
+        description="Forget who was not seen for so many days; unset, never. `visage purge` lists who would go.",
+    )
+    remember_last_seen: bool = Field(
+        False, description="Keep in the bank when each person was seen last, within an hour; retention does so too."
+    )
+    require_consent: bool = Field(
+        False, description="Register nobody without a consent record: by whom, in what capacity, when."
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -93,6 +93,25 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """That somebody agreed to a person being remembered.
+
+    Attributes:
+        given_by: who agreed: the person, or who may speak for them.
+        capacity: in what capacity: "self", "parent", "legal guardian", "attorney".
+        given_on: when.
+        valid_until: until when; None for until it is withdrawn.
+        text_version: which text was agreed to.
+    """
+
+    given_by: str
+    capacity: str
+    given_on: date
+    valid_until: date | None = None
+    text_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Someone who is remembered."""
 
@@ -103,6 +122,9 @@ class Person:
     created_at: datetime
     updated_at: datetime
     embedding_count: int = 0
+    consent: Consent | None = None
+    last_seen_at: datetime | None = None
+    """Kept only where a carer has switched that on; within an hour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,11 @@ def make_old_bank(folder: Path, revision: str = "0002") -> list[Person]:
     ]
     with closing(sqlite3.connect(folder / FILE_NAME)) as file, file:
         for seed, person in enumerate(people, start=1):
-            row = person_to_json(person)
+            row = {
+                name: value
+                for name, value in person_to_json(person).items()
+                if name not in {"consent", "last_seen_at"}
+            }
             file.execute(f"INSERT INTO persons ({', '.join(row)}) VALUES (?,?,?,?,?,?)", [*row.values()])
             fields = (
                 f"photo-{seed}",

@@ -30,6 +30,8 @@ from visage.types import NewPhoto, Person, Quality, Undo
 OPENER = Callable[..., MemoryBank]
 PROBES = np.stack([look(seed) for seed in (1, 2, 3, 4, 50)])
 
+NEW_COLUMNS = {"consent", "last_seen_at"}
+
 
 @pytest.fixture
 def open_bank(tmp_path: Path) -> Iterator[OPENER]:
@@ -416,7 +418,7 @@ def test_a_bank_of_the_first_version_opens_and_can_be_corrected(open_bank: OPENE
     people = [Person(f"person-{seed}", f"P{seed}", "aunt", {"k": seed}, now, now, 1) for seed in (1, 2)]
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
         for seed, person in enumerate(people, start=1):
-            row = person_to_json(person)
+            row = {name: value for name, value in person_to_json(person).items() if name not in NEW_COLUMNS}
             file.execute(f"INSERT INTO persons ({', '.join(row)}) VALUES (?,?,?,?,?,?)", [*row.values()])
             fields = (
                 f"photo-{seed}",

@@ -210,7 +210,7 @@ def _build_routes(app: FastAPI) -> None:
 
 def _body_limit(settings: Settings, path: str, files: bool) -> int:
     if path == _RESTORE:
-        return keeping.MAX_BACKUP_BYTES if files else 0
+        return keeping.MAX_BACKUP_BYTES if files else _max_body(settings, 0)
     return _max_body(settings, _images_at(path) if files else 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Depends, File, Form, UploadFile
@@ -14,6 +15,7 @@ from visage.api.access import Principal
 from visage.api.service import Service
 from visage.errors import InvalidValue
 from visage.recognition.recognizer import Recognizer
+from visage.types import Consent
 
 MAX_IMAGES = 10
 MAX_NAME = 200
@@ -77,6 +79,38 @@ def clean_label(label: str) -> str:
         InvalidValue: too long, or with characters that are no text.
     """
     return _text("label", label)
+
+
+def clean_consent(consent: Any) -> Consent:
+    """A consent record.
+
+    Raises:
+        InvalidValue: it is none.
+    """
+    known = {"given_by", "capacity", "given_on", "valid_until", "text_version"}
+    if not isinstance(consent, dict) or not consent.keys() <= known:
+        raise InvalidValue.of("consent", f"must be a JSON object with {', '.join(sorted(known))}")
+
+    def text(field: str, *, needed: bool) -> str | None:
+        value = consent.get(field)
+        if value is None and not needed:
+            return None
+        if not isinstance(value, str) or not (cleaned := _text("consent", value)):
+            raise InvalidValue.of("consent", f"needs {field}, a text")
+        return cleaned
+
+    def day(field: str, *, needed: bool) -> date | None:
+        value = text(field, needed=needed)
+        try:
+            return None if value is None else date.fromisoformat(value)
+        except ValueError as exc:
+            raise InvalidValue.of("consent", f"needs {field} as YYYY-MM-DD") from exc
+
+    given_on, valid_until = day("given_on", needed=True), day("valid_until", needed=False)
+    given_by, capacity = text("given_by", needed=True), text("capacity", needed=True)
+    if given_on is None or given_by is None or capacity is None or (valid_until and valid_until < given_on):
+        raise InvalidValue.of("consent", "ends before it begins")
+    return Consent(given_by, capacity, given_on, valid_until, text("text_version", needed=False))
 
 
 def clean_metadata(metadata: Any) -> dict[str, Any]:
@@ -144,6 +178,29 @@ def metadata_field(
         raise InvalidValue.of("metadata", "must be a JSON object") from exc
 
 
+def consent_field(
+    service: ServiceDep,
+    consent: Annotated[
+        str | None,
+        Form(
+            description="Who agreed: a JSON object with `given_by`, `capacity`, `given_on` (YYYY-MM-DD) and perhaps "
+            "`valid_until`, `text_version`",
+            examples=['{"given_by": "Jane Doe", "capacity": "self", "given_on": "2025-12-04"}'],
+        ),
+    ] = None,
+) -> Consent | None:
+    """The form field `consent`; it may be asked for."""
+    if consent is None:
+        if service.preferences.require_consent:
+            raise InvalidValue.of("consent", "is needed here: who agreed, in what capacity, when")
+        return None
+    try:
+        parsed = json.loads(consent)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidValue.of("consent", "must be a JSON object") from exc
+    return clean_consent(parsed)
+
+
 async def images_field(
     image: Annotated[list[UploadFile], File(description="Face image, JPEG or PNG; repeat for more photos, up to 10")],
 ) -> list[bytes]:
@@ -168,6 +225,7 @@ async def image_2_field(
 NameField = Annotated[str, Depends(name_field)]
 RelationshipField = Annotated[str | None, Depends(relationship_field)]
 MetadataField = Annotated[dict[str, Any], Depends(metadata_field)]
+ConsentField = Annotated[Consent | None, Depends(consent_field)]
 ImagesField = Annotated[list[bytes], Depends(images_field)]
 ImageField = Annotated[bytes, Depends(image_field)]
 Image2Field = Annotated[bytes | None, Depends(image_2_field)]

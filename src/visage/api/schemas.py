@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from visage import types
 from visage.bank.bank import name_key
+from visage.bank.store import consent_to_json
 from visage.recognition import sightings, unknowns
 from visage.recognition.report import Report
 from visage.vision.quality import ADVICE
@@ -205,6 +206,16 @@ class Photo(BaseModel):
     url: str = Field(description="Where the picture is, a JPEG")
 
 
+class Consent(BaseModel):
+    """That somebody agreed to a person being remembered."""
+
+    given_by: str
+    capacity: str = Field(description="self, parent, legal guardian, …")
+    given_on: date
+    valid_until: date | None
+    text_version: str | None
+
+
 class Person(BaseModel):
     """Someone who is remembered."""
 
@@ -217,6 +228,10 @@ class Person(BaseModel):
     embedding_count: int
     created_at: Time
     updated_at: Time
+    consent: Consent | None = None
+    last_seen_at: Time | None = Field(
+        None, description="Within an hour; null where that is not remembered (`GET /settings`)"
+    )
 
 
 class Undo(BaseModel):
@@ -313,6 +328,10 @@ class PersonChange(BaseModel):
     relationship: str | None = Field(None, description="null removes it", max_length=1000)
     metadata: dict[str, Any] | None = Field(
         None, description="JSON merge patch (RFC 7396); null removes a key, or all"
+    )
+    consent: dict[str, Any] | None = Field(
+        None,
+        description="The whole record: `given_by`, `capacity`, `given_on`, `valid_until`, `text_version`; or null",
     )
 
 
@@ -573,6 +592,8 @@ def _person_fields(value: types.Person) -> dict[str, Any]:
         "relationship": value.relationship,
         "metadata": dict(value.metadata),
         "embedding_count": value.embedding_count,
+        "consent": None if value.consent is None else consent_to_json(value.consent),
+        "last_seen_at": value.last_seen_at,
         "created_at": value.created_at,
         "updated_at": value.updated_at,
     }

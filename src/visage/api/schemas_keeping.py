@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from visage.api.schemas import Time
 from visage.bank import restore
+from visage.bank.preferences import Preferences
+from visage.bank.retention import Due as DuePerson
 
 
 class Restored(BaseModel):
@@ -33,3 +37,85 @@ def restored(staged: restore.Staged, done: restore.Restored, persons: int) -> Re
         erasures_known=done.old_was_readable,
         faults=list(staged.faults),
     )
+
+
+class CurrentSettings(BaseModel):
+    """What a carer may change while the server runs."""
+
+    target_fpir: float = Field(gt=0, lt=1, description="How many of the strangers seen may be given a name")
+    retention_days: int | None = Field(description="Forget who was not seen for so many days; null for never")
+    remember_last_seen: bool = Field(description="Keep when each person was seen last; retention does so too")
+    require_consent: bool = Field(description="Register nobody without a consent record")
+    locked: list[str] = Field(description="What a `VISAGE_*` variable decides, and cannot be changed here")
+
+
+class SettingsChange(BaseModel):
+    """Only what is sent changes."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"remember_last_seen": True}})
+
+    target_fpir: float = Field(0.01, gt=0, lt=1)
+    retention_days: int | None = Field(None, ge=1, le=36500, strict=True)
+    remember_last_seen: bool = Field(False, strict=True)
+    require_consent: bool = Field(False, strict=True)
+
+
+class Due(BaseModel):
+    """Somebody who was not seen for long."""
+
+    person_id: str
+    name: str
+    last_seen_at: Time | None
+    since: Time = Field(description="From when the days are counted")
+    days: int
+
+
+class DuePersons(BaseModel):
+    """Who would be forgotten, and whether the clock can be believed."""
+
+    retention_days: int | None
+    now: Time
+    clock_fault: str | None = Field(description="Why nobody is forgotten by itself, in words")
+    due: list[Due]
+
+
+class PurgeOrder(BaseModel):
+    """Whom to forget: those of them who are due."""
+
+    person_ids: list[str] = Field(max_length=10_000)
+    clock_is_right: bool = Field(
+        False, strict=True, description="A person has looked at the date of `GET /retention`"
+    )
+
+
+class Purged(BaseModel):
+    """Who was forgotten."""
+
+    person_ids: list[str]
+    complete: bool = Field(description="No trace is left on the disk; else the next start removes it")
+
+
+def current_settings(preferences: Preferences, locked: list[str]) -> CurrentSettings:
+    """For the wire."""
+    return CurrentSettings(
+        target_fpir=preferences.target_fpir,
+        retention_days=preferences.retention_days,
+        remember_last_seen=preferences.remember_last_seen,
+        require_consent=preferences.require_consent,
+        locked=locked,
+    )
+
+
+def due_persons(found: list[DuePerson], days: int | None, now: datetime, fault: str | None) -> DuePersons:
+    """For the wire."""
+    due = [
+        Due(
+            person_id=each.person.person_id,
+            name=each.person.name,
+            last_seen_at=each.person.last_seen_at,
+            since=each.since,
+            days=each.days,
+        )
+        for each in found
+    ]
+    return DuePersons(retention_days=days, now=now, clock_fault=fault, due=due)

@@ -6,19 +6,23 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, ParamSpec, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
 from visage.api.access import Access
 from visage.bank.access import AccessStore
-from visage.bank.audit import Audit
+from visage.bank.audit import LOCAL, Audit
 from visage.bank.keys import KeySource
+from visage.bank.preferences import Preferences, PreferenceStore
 from visage.bank.restore import Restored, Secrets, Staged, put_in_place, stage
+from visage.bank.retention import Retention
 from visage.bank.sqlite import STAGE_NAME
-from visage.errors import BankError, InstallationError, InvalidBackup, NotReady, Overloaded, VisageError
+from visage.errors import BankError, InstallationError, InvalidBackup, InvalidValue, NotReady, Overloaded, VisageError
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.settings import Settings
 from visage.vision.image import Limits
@@ -27,6 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FORGET_EVERY_S = 60.0
+_TICK_EVERY_S = 3600.0
 
 _LANE = 2
 """Jobs of a lane that may be with the models: one runs while the other is ready to go on."""
@@ -66,6 +71,8 @@ class Service:
         self._requests = asyncio.Semaphore(_LANE)
         self._frames = asyncio.Semaphore(_LANE)
         self._keeping = asyncio.Lock()
+        self._preferences = Preferences()
+        self._next_tick = 0.0
         self._vision = ThreadPoolExecutor(1, "visage-vision")
         self._storage = ThreadPoolExecutor(1, "visage-storage")
         self._loading: asyncio.Task[None] | None = None
@@ -102,6 +109,46 @@ class Service:
         if self._access is None:
             raise NotReady(self.failure.message if self.failure else None)
         return self._access
+
+    @property
+    def preferences(self) -> Preferences:
+        """What a carer may change while the server runs, as it is in force."""
+        return self._preferences
+
+    @property
+    def retention(self) -> Retention:
+        """The rule by which people are forgotten who were not seen for long; NotReady while loading."""
+        bank = self.recognizer.bank
+        return Retention(bank, PreferenceStore(bank.transaction))
+
+    def locked(self) -> list[str]:
+        """The preferences that a setting decides, which therefore cannot be changed while running."""
+        return [each.name for each in fields(Preferences) if each.name in self.settings.model_fields_set]
+
+    def change_preferences(self, values: Mapping[str, Any]) -> Preferences:
+        """Keep new values, and let them be in force. Writes to the bank.
+
+        Raises:
+            InvalidValue: one of them is decided by a setting.
+        """
+        for name in self.locked():
+            if name in values:
+                raise InvalidValue.of(name, f"is set by VISAGE_{name.upper()}, and cannot be changed here")
+        recognizer = self.recognizer
+        # None is a value of its own here: the days of retention are switched off by it.
+        PreferenceStore(recognizer.bank.transaction).write(values)
+        self._apply_preferences(recognizer)
+        self._next_tick = 0.0  # from when days are counted is noted within a minute
+        if not self._preferences.keeps_last_seen:
+            recognizer.bank.forget_seen()
+        return self._preferences
+
+    def _apply_preferences(self, recognizer: Recognizer) -> None:
+        stored = PreferenceStore(recognizer.bank.transaction).read()
+        decided = {name: getattr(self.settings, name) for name in self.locked()}
+        known = {each.name for each in fields(Preferences)}
+        self._preferences = Preferences(**{key: value for key, value in (stored | decided).items() if key in known})
+        recognizer.set_target_fpir(self._preferences.target_fpir)
 
     @property
     def audit(self) -> Audit:
@@ -237,6 +284,11 @@ class Service:
         await asyncio.to_thread(self._vision.shutdown)
         await asyncio.to_thread(self._storage.shutdown)
         if self._recognizer is not None:
+            if self._preferences.keeps_last_seen:
+                try:
+                    self._recognizer.note_seen()
+                except VisageError as exc:
+                    log.error("When people were last seen could not be kept: %s", exc.message)
             self._recognizer.close()
             self._recognizer = None
 
@@ -244,8 +296,28 @@ class Service:
         """See to it that a stranger is forgotten in time, also when nobody is before the camera any more."""
         while True:
             await asyncio.sleep(_FORGET_EVERY_S)
-            if self._recognizer is not None:
-                self._recognizer.forget_strangers()
+            if self._recognizer is None:
+                continue
+            self._recognizer.forget_strangers()
+            try:
+                await self._run(self._storage, self._keep_time, datetime.now(UTC))
+            except VisageError as exc:
+                log.error("What a person's retention needs could not be kept: %s", exc.message)
+
+    def _keep_time(self, now: datetime) -> None:
+        """Keep who was seen, and once a day forget who was not for too long."""
+        recognizer, preferences = self._recognizer, self._preferences
+        if recognizer is None:  # the bank is being replaced
+            return
+        if preferences.keeps_last_seen:
+            recognizer.note_seen()
+        if time.monotonic() < self._next_tick:
+            return
+        self._next_tick = time.monotonic() + _TICK_EVERY_S
+        for due in self.retention.tick(now, preferences.retention_days):
+            self.retention.purge([due])
+            self.audit.append(LOCAL, "purge", due.person.person_id, "ok")
+            log.info("Forgot person %s, not seen for %d days", due.person.person_id, due.days)
 
     async def _run(
         self, executor: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -275,6 +347,7 @@ class Service:
         )
         try:
             self._admit(recognizer)
+            self._apply_preferences(recognizer)
         except BaseException:
             recognizer.close()
             raise

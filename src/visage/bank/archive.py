@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from visage.bank.bank import MemoryBank
+from visage.bank.store import consent_to_json
 from visage.errors import InvalidArchive
 from visage.types import Person, Photo
 
@@ -158,6 +159,7 @@ def _record(person: Person, photos: Sequence[Photo]) -> dict[str, Any]:
         "name": person.name,
         "relationship": person.relationship,
         "metadata": dict(person.metadata),
+        "consent": None if person.consent is None else consent_to_json(person.consent),
         "created_at": person.created_at.isoformat(),
         "updated_at": person.updated_at.isoformat(),
         "photos": [

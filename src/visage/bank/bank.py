@@ -35,12 +35,15 @@ from visage.errors import (
     PhotoNotFound,
     UndoNotFound,
 )
-from visage.types import Embedding, NewPhoto, Person, Photo, Undo
+from visage.types import Consent, Embedding, NewPhoto, Person, Photo, Undo
 
 log = logging.getLogger("visage")
 
 UNDO_PERIOD = timedelta(days=30)
 """How long a correction can be taken back."""
+
+_SEEN_STEP = timedelta(hours=1)
+"""Recognising someone must not write to the disk at every frame."""
 
 _REEMBED_BATCH = 32
 
@@ -272,6 +275,7 @@ class MemoryBank:
         relationship: str | None,
         metadata: Mapping[str, Any],
         photos: Sequence[NewPhoto],
+        consent: Consent | None = None,
     ) -> Person:
         """Remember a new person.
 
@@ -286,6 +290,7 @@ class MemoryBank:
             metadata=dict(metadata),
             created_at=now,
             updated_at=now,
+            consent=consent,
         )
         with self._turn:
             stored = self._to_store(person.person_id, photos, now)
@@ -318,6 +323,7 @@ class MemoryBank:
         name: str | _Unset = UNSET,
         relationship: str | _Unset | None = UNSET,
         metadata: Mapping[str, Any] | _Unset = UNSET,
+        consent: Consent | _Unset | None = UNSET,
     ) -> Person:
         """Change what is known of a person.
 
@@ -332,6 +338,7 @@ class MemoryBank:
                 name=person.name if name is UNSET else name,
                 relationship=person.relationship if relationship is UNSET else relationship,
                 metadata=person.metadata if metadata is UNSET else dict(metadata),
+                consent=person.consent if consent is UNSET else consent,
                 updated_at=datetime.now(UTC),
             )
             self._store.update_person(changed)
@@ -423,6 +430,8 @@ class MemoryBank:
         now = datetime.now(UTC)
         with self._turn:
             target, source = replace(self.person(target_id), updated_at=now), self.person(source_id)
+            seen = [moment for moment in (target.last_seen_at, source.last_seen_at) if moment is not None]
+            target = replace(target, last_seen_at=max(seen, default=None))
             if target.person_id == source.person_id:
                 raise InvalidValue.of("from", "must be another person")
             counters = [counter for person in (target, source) for counter in self._valid_counters(person.person_id)]
@@ -440,6 +449,36 @@ class MemoryBank:
             self._drop(source.person_id)
             self._refresh(target)
         return undo
+
+    def note_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Keep when persons were last seen, but for what would change by less than an hour.
+
+        Raises:
+            BankError: the store cannot be written; nothing has changed.
+        """
+        with self._turn:
+            later = {
+                person_id: moment
+                for person_id, moment in seen.items()
+                if (person := self._persons.get(person_id)) is not None
+                and (person.last_seen_at is None or moment - person.last_seen_at >= _SEEN_STEP)
+            }
+            self._keep_seen(later)
+
+    def forget_seen(self) -> None:
+        """Forget when everyone was last seen.
+
+        Raises:
+            BankError: the store cannot be written; nothing has changed.
+        """
+        with self._turn:
+            self._keep_seen({key: None for key, person in self._persons.items() if person.last_seen_at is not None})
+
+    def _keep_seen(self, times: Mapping[str, datetime | None]) -> None:
+        if times:
+            self._store.note_seen(times)
+            for person_id, moment in times.items():
+                self._persons[person_id] = replace(self._persons[person_id], last_seen_at=moment)
 
     def undos(self, person_id: str) -> tuple[Undo, ...]:
         """The corrections of a person that can be taken back, oldest first."""

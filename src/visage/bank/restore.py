@@ -26,6 +26,8 @@ from visage.bank.access import keys_table, sessions_table
 from visage.bank.audit import audit_table
 from visage.bank.backup import BackupHeader, read_backup, read_header
 from visage.bank.keys import KeyRecord, KeySource
+from visage.bank.preferences import PreferenceStore
+from visage.bank.retention import SINCE
 from visage.bank.schema import erasures_table
 from visage.bank.sql import SqlStore
 from visage.bank.sqlite import (
@@ -161,6 +163,8 @@ def put_in_place(staged: Staged, home: KeySource) -> Restored:
                 with store.transaction() as connection:
                     _carry_access(connection, present)
                     _carry_audit(connection, present)
+            # Whom the backup has not seen for long is not forgotten for that: the days are counted anew.
+            PreferenceStore(store.transaction).keep_time(SINCE, None)
             key = _adopt(store, staged, home)
             _, bank_id, _ = store.vault()
         finally:

@@ -22,7 +22,7 @@ from visage.types import Embedding, Issue, Person, Photo, Quality, Undo
 
 Row: TypeAlias = sa.Row[*tuple[Any, ...]]
 
-_CONTENT = ("name", "relationship", "metadata")
+_CONTENT = ("name", "relationship", "metadata", "consent")
 
 
 def person_place(person_id: str) -> Place:
@@ -66,7 +66,7 @@ def person_of(row: Row, key: DataKey) -> Person:
     """The inverse of `person_row`."""
     content = json.loads(key.open(row.content, person_place(row.person_id)))
     return person_from_json(
-        content | {"person_id": row.person_id, "created_at": row.created_at, "updated_at": row.updated_at}
+        content | {name: getattr(row, name) for name in ("person_id", "created_at", "updated_at", "last_seen_at")}
     )
 
 

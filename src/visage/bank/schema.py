@@ -15,9 +15,10 @@ persons_table = sa.Table(
     metadata,
     sa.Column("person_id", sa.Text, primary_key=True),
     sa.Column("key", sa.LargeBinary, nullable=False),  # the person's data key, wrapped by the master key
-    sa.Column("content", sa.LargeBinary, nullable=False),  # sealed JSON: name, relationship, metadata
+    sa.Column("content", sa.LargeBinary, nullable=False),  # sealed JSON: name, relationship, metadata, consent
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("last_seen_at", sa.BigInteger),  # only where that is switched on
 )
 photos_table = sa.Table(
     "photos",
@@ -82,6 +83,12 @@ merges_table = sa.Table(
     metadata,
     sa.Column("source_id", sa.Text, primary_key=True),
     sa.Column("target_id", sa.Text, nullable=False, index=True),
+)
+preferences_table = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON; tells of the installation, not of a person
 )
 erasures_table = sa.Table(
     "erasures",

@@ -203,6 +203,15 @@ class SqlStore:
             _delete(connection, counter_examples_table.c.counter_id, [counter_id])
             _delete(connection, undos_table.c.undo_id, [undo_id])
 
+    def note_seen(self, times: Mapping[str, datetime | None]) -> None:
+        """As `Store`."""
+        with self._transaction() as connection:
+            for person_id, seen in times.items():
+                connection.execute(
+                    persons_table.update().where(persons_table.c.person_id == person_id),
+                    {"last_seen_at": None if seen is None else to_micros(seen)},
+                )
+
     def merge(self, target: Person, source: Person, undo: Undo) -> None:
         """As `Store`."""
         giver, taker = source.person_id, target.person_id
@@ -603,5 +612,8 @@ def _delete(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str
 def _touch(connection: sa.Connection, person: Person) -> None:
     connection.execute(
         persons_table.update().where(persons_table.c.person_id == person.person_id),
-        {"updated_at": to_micros(person.updated_at)},
+        {
+            "updated_at": to_micros(person.updated_at),
+            "last_seen_at": None if person.last_seen_at is None else to_micros(person.last_seen_at),
+        },
     )

@@ -11,12 +11,12 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import IO, Any, Protocol
 
 import sqlalchemy as sa
 
-from visage.types import Embedding, Person, Photo, Undo
+from visage.types import Consent, Embedding, Person, Photo, Undo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -135,6 +135,9 @@ class Store(Protocol):
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """Remove a rejected look and its undo."""
 
+    def note_seen(self, times: Mapping[str, datetime | None]) -> None:
+        """Keep when persons were last seen, by id."""
+
     def merge(self, target: Person, source: Person, undo: Undo) -> None:
         """Give the target all that belongs to the source, and remove the source.
 
@@ -197,8 +200,10 @@ def person_to_json(person: Person) -> dict[str, Any]:
         "name": person.name,
         "relationship": person.relationship,
         "metadata": json.dumps(dict(person.metadata), ensure_ascii=False),
+        "consent": None if person.consent is None else consent_to_json(person.consent),
         "created_at": to_micros(person.created_at),
         "updated_at": to_micros(person.updated_at),
+        "last_seen_at": None if person.last_seen_at is None else to_micros(person.last_seen_at),
     }
 
 
@@ -211,6 +216,31 @@ def person_from_json(row: Mapping[str, Any]) -> Person:
         metadata=json.loads(row["metadata"]),
         created_at=from_micros(row["created_at"]),
         updated_at=from_micros(row["updated_at"]),
+        consent=consent_from_json(consent) if (consent := row.get("consent")) is not None else None,
+        last_seen_at=from_micros(seen) if (seen := row.get("last_seen_at")) is not None else None,
+    )
+
+
+def consent_to_json(consent: Consent) -> dict[str, Any]:
+    """A consent record as JSON: days as YYYY-MM-DD."""
+    return {
+        "given_by": consent.given_by,
+        "capacity": consent.capacity,
+        "given_on": consent.given_on.isoformat(),
+        "valid_until": consent.valid_until.isoformat() if consent.valid_until else None,
+        "text_version": consent.text_version,
+    }
+
+
+def consent_from_json(fields: Mapping[str, Any]) -> Consent:
+    """The inverse of `consent_to_json`."""
+    until = fields["valid_until"]
+    return Consent(
+        given_by=fields["given_by"],
+        capacity=fields["capacity"],
+        given_on=date.fromisoformat(fields["given_on"]),
+        valid_until=date.fromisoformat(until) if until else None,
+        text_version=fields["text_version"],
     )
 
 

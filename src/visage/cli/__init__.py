@@ -52,6 +52,7 @@ for command in (
     people.identify,
     keeping.backup,
     keeping.restore,
+    keeping.purge,
     accuracy.evaluate,
     accuracy.calibrate,
     installation.settings,

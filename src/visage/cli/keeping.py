@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -121,6 +122,48 @@ def restore(
         say(f"That bank's key is kept as {done.key_set_aside}.")
     if staged.opened_by == "passphrase" and home.passphrase is None:
         say("The bank opens with the passphrase that it had then.")
+
+
+def purge(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    clock_is_right: Annotated[
+        bool, typer.Option("--clock-is-right", help="The date of this computer is right, although it looks wrong.")
+    ] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List who was not seen for longer than VISAGE_RETENTION_DAYS, and forget them. This cannot be undone.
+
+    The days are counted from when a person was last seen, was registered, or retention was switched on, whichever is
+    latest. Without retention nobody is ever due.
+    """
+
+    async def run(client: httpx.AsyncClient) -> str | None:
+        found = await request(client, "GET", "/retention")
+        if found["retention_days"] is None:
+            return "Retention is off: nobody is forgotten for not being seen."
+        for each in found["due"]:
+            seen = f"last seen {each['last_seen_at'][:10]}" if each["last_seen_at"] else "never seen since"
+            say(f"{each['name']}: {each['days']} days ({seen}). Id {each['person_id']}")
+        if not found["due"]:
+            return f"Nobody is due: everyone was seen within {found['retention_days']} days."
+        if found["clock_fault"]:
+            say(f"{found['clock_fault']}. If the date is wrong, do not go on: put the clock right first.")
+            if not clock_is_right:
+                raise InstallationError("Nobody was forgotten. If the date is right, add --clock-is-right")
+        question = f"Forget these {len(found['due'])} person(s) and every photo of theirs for good?"
+        if not yes and not await asyncio.to_thread(typer.confirm, question):
+            return None
+        ids = [each["person_id"] for each in found["due"]]
+        done = await request(client, "POST", "/purge", json={"person_ids": ids, "clock_is_right": clock_is_right})
+        rest = "" if done["complete"] else " Something may be left on the disk; the next start removes it."
+        return f"{len(done['person_ids'])} person(s) forgotten.{rest}"
+
+    told = with_client(url, data_dir, run, api_key)
+    if told is None:
+        raise typer.Exit(1)
+    say(told)
 
 
 def _from_bank(data_dir: Path | None, target: IO[bytes]) -> None:

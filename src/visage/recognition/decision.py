@@ -76,6 +76,10 @@ class Decider:
         self._target_fpir = target_fpir
         self._fixed_threshold = similarity_threshold
 
+    def with_target_fpir(self, target_fpir: float) -> Decider:
+        """The same rule with another tolerance."""
+        return Decider(self._calibration, target_fpir=target_fpir, similarity_threshold=self._fixed_threshold)
+
     def decide(self, faces: Sequence[Sequence[Likeness]], *, qualities: Sequence[int], persons: int) -> list[Verdict]:
         """Decide on all faces of one frame.
 

@@ -29,6 +29,7 @@ from visage.recognition.tracker import SURELY_SAME, Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Caution,
+    Consent,
     Detection,
     Embedding,
     Enrolment,
@@ -172,6 +173,7 @@ class Recognizer:
         relationship: str | None,
         metadata: Mapping[str, Any],
         images: Sequence[bytes],
+        consent: Consent | None = None,
     ) -> Enrolment:
         """Remember a person from one or more photos.
 
@@ -184,17 +186,23 @@ class Recognizer:
             BankError: the bank cannot be written.
         """
         results = [self._prepare(image) for image in images]
-        return self._enrol(name, relationship, metadata, results)
+        return self._enrol(name, relationship, metadata, consent, results)
 
     def enrol_unknown(
-        self, unknown_id: str, *, name: str, relationship: str | None, metadata: Mapping[str, Any]
+        self,
+        unknown_id: str,
+        *,
+        name: str,
+        relationship: str | None,
+        metadata: Mapping[str, Any],
+        consent: Consent | None = None,
     ) -> Enrolment:
         """Give a face that nobody knows a name: as `enrol`, with the best picture that the camera has of it.
 
         Raises: UnknownNotFound, DuplicatePerson, BankError.
         """
         unknown = self.unknowns.get(unknown_id)
-        enrolment = self._enrol(name, relationship, metadata, [unknown.photo])
+        enrolment = self._enrol(name, relationship, metadata, consent, [unknown.photo])
         self.unknowns.forget(unknown.unknown_id)
         return enrolment
 
@@ -203,6 +211,7 @@ class Recognizer:
         name: str,
         relationship: str | None,
         metadata: Mapping[str, Any],
+        consent: Consent | None,
         results: Sequence[NewPhoto | VisageError],
     ) -> Enrolment:
         photos = _usable(results)
@@ -213,11 +222,15 @@ class Recognizer:
             if cautions and self._duplicate_policy == "reject" and namesake is None:
                 raise DuplicatePerson(details=dict(cautions[0].details))
             if namesake is None:
-                person = self.bank.enrol(name=name, relationship=relationship, metadata=metadata, photos=photos)
+                person = self.bank.enrol(
+                    name=name, relationship=relationship, metadata=metadata, photos=photos, consent=consent
+                )
                 stored = self.bank.photos(person.person_id)
             else:
                 cautions += self._misfits(namesake, photos)
                 stored = self.bank.add_photos(namesake.person_id, photos)
+                if consent is not None:
+                    self.bank.update(namesake.person_id, consent=consent)
                 person = self.bank.person(namesake.person_id)
         self.unknowns.forget_like(template, SURELY_SAME)
         return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *poor_photos(results)))
@@ -295,6 +308,17 @@ class Recognizer:
             return self._pipeline.embed_portraits([decode(picture, self._limits) for picture in pictures])
 
         return self.bank.reembed(embed, on_progress=on_progress)
+
+    def set_target_fpir(self, target_fpir: float) -> None:
+        """Change how many of the strangers seen may be given a name, a fraction; holds from the next image on."""
+        self._decider = self._decider.with_target_fpir(target_fpir)
+
+    def note_seen(self) -> None:
+        """Let the bank keep when everyone was seen last.
+
+        Raises: BankError.
+        """
+        self.bank.note_seen({each.person.person_id: each.last_seen_at for each in self.seen()})
 
     def forget_strangers(self) -> None:
         """Forget what the camera saw longer ago than it may be kept."""

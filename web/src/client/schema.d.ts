@@ -96,7 +96,7 @@ export interface paths {
         head?: never;
         /**
          * Update Person
-         * @description Change name, relationship or metadata; what is left out stays.
+         * @description Change name, relationship, metadata or consent; what is left out stays.
          *
          *     Role: editor.
          */
@@ -607,6 +607,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Settings
+         * @description What a carer may change while the server runs.
+         *
+         *     Role: viewer.
+         */
+        get: operations["get_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update Settings
+         * @description Change what is sent. It is kept in the bank; what a `VISAGE_*` variable decides stays as it is.
+         *
+         *     Role: admin.
+         */
+        patch: operations["update_settings"];
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Due
+         * @description Who was not seen for so long that they are to be forgotten.
+         *
+         *     Role: admin.
+         */
+        get: operations["list_due"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Purge
+         * @description Forget those named who are due. This cannot be undone.
+         *
+         *     Role: admin.
+         */
+        post: operations["purge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -729,6 +801,12 @@ export interface components {
              */
             metadata?: string | null;
             /**
+             * Consent
+             * @description Who agreed: a JSON object with `given_by`, `capacity`, `given_on` (YYYY-MM-DD) and perhaps `valid_until`, `text_version`
+             * @example {"given_by": "Jane Doe", "capacity": "self", "given_on": "2025-12-04"}
+             */
+            consent?: string | null;
+            /**
              * Image
              * @description Face image, JPEG or PNG; repeat for more photos, up to 10
              */
@@ -752,6 +830,12 @@ export interface components {
              * @example {"note": "met at the choir"}
              */
             metadata?: string | null;
+            /**
+             * Consent
+             * @description Who agreed: a JSON object with `given_by`, `capacity`, `given_on` (YYYY-MM-DD) and perhaps `valid_until`, `text_version`
+             * @example {"given_by": "Jane Doe", "capacity": "self", "given_on": "2025-12-04"}
+             */
+            consent?: string | null;
         };
         /** Body_verify */
         Body_verify: {
@@ -808,6 +892,28 @@ export interface components {
             confidence: number;
         };
         /**
+         * Consent
+         * @description That somebody agreed to a person being remembered.
+         */
+        Consent: {
+            /** Given By */
+            given_by: string;
+            /**
+             * Capacity
+             * @description self, parent, legal guardian, …
+             */
+            capacity: string;
+            /**
+             * Given On
+             * Format: date
+             */
+            given_on: string;
+            /** Valid Until */
+            valid_until: string | null;
+            /** Text Version */
+            text_version: string | null;
+        };
+        /**
          * CreatedKey
          * @description A new API key. `key` is shown this once: what is kept cannot be turned back into it.
          */
@@ -825,6 +931,37 @@ export interface components {
             created_at: string;
             /** Key */
             key: string;
+        };
+        /**
+         * CurrentSettings
+         * @description What a carer may change while the server runs.
+         */
+        CurrentSettings: {
+            /**
+             * Target Fpir
+             * @description How many of the strangers seen may be given a name
+             */
+            target_fpir: number;
+            /**
+             * Retention Days
+             * @description Forget who was not seen for so many days; null for never
+             */
+            retention_days: number | null;
+            /**
+             * Remember Last Seen
+             * @description Keep when each person was seen last; retention does so too
+             */
+            remember_last_seen: boolean;
+            /**
+             * Require Consent
+             * @description Register nobody without a consent record
+             */
+            require_consent: boolean;
+            /**
+             * Locked
+             * @description What a `VISAGE_*` variable decides, and cannot be changed here
+             */
+            locked: string[];
         };
         /**
          * Deleted
@@ -860,6 +997,48 @@ export interface components {
             usable: boolean;
             /** @description Why it would not */
             refusal: components["schemas"]["Refusal"] | null;
+        };
+        /**
+         * Due
+         * @description Somebody who was not seen for long.
+         */
+        Due: {
+            /** Person Id */
+            person_id: string;
+            /** Name */
+            name: string;
+            /** Last Seen At */
+            last_seen_at: string | null;
+            /**
+             * Since
+             * Format: date-time
+             * @description From when the days are counted
+             * @example 2025-12-04T10:30:00Z
+             */
+            since: string;
+            /** Days */
+            days: number;
+        };
+        /**
+         * DuePersons
+         * @description Who would be forgotten, and whether the clock can be believed.
+         */
+        DuePersons: {
+            /** Retention Days */
+            retention_days: number | null;
+            /**
+             * Now
+             * Format: date-time
+             * @example 2025-12-04T10:30:00Z
+             */
+            now: string;
+            /**
+             * Clock Fault
+             * @description Why nobody is forgotten by itself, in words
+             */
+            clock_fault: string | null;
+            /** Due */
+            due: components["schemas"]["Due"][];
         };
         /** Envelope[AuditCheck] */
         Envelope_AuditCheck_: {
@@ -909,6 +1088,18 @@ export interface components {
             /** Error */
             error?: null;
         };
+        /** Envelope[CurrentSettings] */
+        Envelope_CurrentSettings_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["CurrentSettings"];
+            /** Error */
+            error?: null;
+        };
         /** Envelope[Deleted] */
         Envelope_Deleted_: {
             /**
@@ -930,6 +1121,18 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["Detection"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[DuePersons] */
+        Envelope_DuePersons_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["DuePersons"];
             /** Error */
             error?: null;
         };
@@ -1050,6 +1253,18 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["PhotosAdded"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[Purged] */
+        Envelope_Purged_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["Purged"];
             /** Error */
             error?: null;
         };
@@ -1487,6 +1702,12 @@ export interface components {
              * @example 2025-12-04T10:30:00Z
              */
             updated_at: string;
+            consent?: components["schemas"]["Consent"] | null;
+            /**
+             * Last Seen At
+             * @description Within an hour; null where that is not remembered (`GET /settings`)
+             */
+            last_seen_at?: string | null;
         };
         /**
          * PersonChange
@@ -1512,6 +1733,13 @@ export interface components {
              * @description JSON merge patch (RFC 7396); null removes a key, or all
              */
             metadata?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Consent
+             * @description The whole record: `given_by`, `capacity`, `given_on`, `valid_until`, `text_version`; or null
+             */
+            consent?: {
                 [key: string]: unknown;
             } | null;
         };
@@ -1567,6 +1795,12 @@ export interface components {
              * @example 2025-12-04T10:30:00Z
              */
             updated_at: string;
+            consent?: components["schemas"]["Consent"] | null;
+            /**
+             * Last Seen At
+             * @description Within an hour; null where that is not remembered (`GET /settings`)
+             */
+            last_seen_at?: string | null;
             /** Photos */
             photos: components["schemas"]["Photo"][];
             /** Undos */
@@ -1670,6 +1904,33 @@ export interface components {
              * @description Positive down
              */
             pitch: number;
+        };
+        /**
+         * PurgeOrder
+         * @description Whom to forget: those of them who are due.
+         */
+        PurgeOrder: {
+            /** Person Ids */
+            person_ids: string[];
+            /**
+             * Clock Is Right
+             * @description A person has looked at the date of `GET /retention`
+             * @default false
+             */
+            clock_is_right: boolean;
+        };
+        /**
+         * Purged
+         * @description Who was forgotten.
+         */
+        Purged: {
+            /** Person Ids */
+            person_ids: string[];
+            /**
+             * Complete
+             * @description No trace is left on the disk; else the next start removes it
+             */
+            complete: boolean;
         };
         /**
          * Quality
@@ -1809,6 +2070,32 @@ export interface components {
             /** Signed In */
             signed_in: boolean;
             role: components["schemas"]["Role"] | null;
+        };
+        /**
+         * SettingsChange
+         * @description Only what is sent changes.
+         * @example {
+         *       "remember_last_seen": true
+         *     }
+         */
+        SettingsChange: {
+            /**
+             * Target Fpir
+             * @default 0.01
+             */
+            target_fpir: number;
+            /** Retention Days */
+            retention_days?: number | null;
+            /**
+             * Remember Last Seen
+             * @default false
+             */
+            remember_last_seen: boolean;
+            /**
+             * Require Consent
+             * @default false
+             */
+            require_consent: boolean;
         };
         /**
          * SignIn
@@ -4835,6 +5122,346 @@ export interface operations {
             };
             /** @description `PERSON_NOT_FOUND` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_ACCOUNTED` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_CurrentSettings_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    update_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_CurrentSettings_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_ACCOUNTED` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_due: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_DuePersons_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    purge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PurgeOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Purged_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,4 +1,4 @@
-"""Backup, restore and export."""
+"""Backup, restore, export, retention, and what a carer may change while the server runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from visage.api import schemas_keeping as schemas
 from visage.api.deps import RecognizerDep, ServiceDep
 from visage.api.openapi import refusals
 from visage.api.schemas import Envelope
-from visage.api.schemas_keeping import Restored
+from visage.api.schemas_keeping import CurrentSettings, DuePersons, Purged, PurgeOrder, Restored, SettingsChange
 from visage.api.service import Service
 from visage.api.upload import receive_file
 from visage.bank.archive import write_archive
+from visage.bank.audit import LOCAL
 from visage.bank.backup import backup_name
 from visage.bank.bank import MemoryBank
 from visage.bank.restore import Secrets
 from visage.bank.sqlite import clear_stage
+from visage.errors import InvalidValue
 
 router = APIRouter(tags=["keeping"])
 
@@ -134,6 +136,52 @@ async def export_all(
     bank = recognizer.bank
     ids = [bank.person(each).person_id for each in person_id] if person_id else await service.store(_everyone, bank)
     return await _export(service, bank, list(dict.fromkeys(ids)))
+
+
+@router.get("/settings", operation_id="get_settings", responses=refusals())
+async def get_settings(service: ServiceDep) -> Envelope[CurrentSettings]:
+    """What a carer may change while the server runs."""
+    service.recognizer  # noqa: B018 - not while it is loading
+    return Envelope(data=schemas.current_settings(service.preferences, service.locked()))
+
+
+@router.patch("/settings", operation_id="update_settings", responses=refusals(errors.BankError, errors.NotAccounted))
+async def update_settings(service: ServiceDep, change: SettingsChange) -> Envelope[CurrentSettings]:
+    """Change what is sent. It is kept in the bank; what a `VISAGE_*` variable decides stays as it is."""
+    preferences = await service.store(service.change_preferences, change.model_dump(exclude_unset=True))
+    return Envelope(data=schemas.current_settings(preferences, service.locked()))
+
+
+@router.get("/retention", operation_id="list_due", responses=refusals(errors.BankError))
+async def list_due(service: ServiceDep) -> Envelope[DuePersons]:
+    """Who was not seen for so long that they are to be forgotten."""
+    days, now, retention = service.preferences.retention_days, datetime.now(UTC), service.retention
+
+    def find() -> DuePersons:
+        found = retention.due(now, days) if days is not None else []
+        return schemas.due_persons(found, days, now, retention.clock_fault(now))
+
+    return Envelope(data=await service.store(find))
+
+
+@router.post("/purge", operation_id="purge", responses=refusals(errors.BankError, errors.NotAccounted))
+async def purge(service: ServiceDep, order: PurgeOrder) -> Envelope[Purged]:
+    """Forget those named who are due. This cannot be undone."""
+    days, now, retention = service.preferences.retention_days, datetime.now(UTC), service.retention
+
+    def forget() -> Purged:
+        fault = retention.clock_fault(now)
+        if fault is not None and not order.clock_is_right:
+            raise InvalidValue.of("clock_is_right", f"must be true: {fault[0].lower()}{fault[1:]}")
+        named = {each.lower() for each in order.person_ids}
+        due = [each for each in (retention.due(now, days) if days else []) if each.person.person_id in named]
+        retention.believe(now)
+        complete = retention.purge(due)
+        for each in due:
+            service.audit.append(LOCAL, "purge", each.person.person_id, "ok")
+        return Purged(person_ids=[each.person.person_id for each in due], complete=complete)
+
+    return Envelope(data=await service.store(forget))
 
 
 async def _export(service: Service, bank: MemoryBank, person_ids: list[str]) -> StreamingResponse:

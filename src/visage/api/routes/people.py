@@ -9,12 +9,14 @@ from fastapi import APIRouter, Query, Response
 from visage import errors
 from visage.api import schemas
 from visage.api.deps import (
+    ConsentField,
     ImagesField,
     MetadataField,
     NameField,
     RecognizerDep,
     RelationshipField,
     ServiceDep,
+    clean_consent,
     clean_metadata,
     clean_name,
     clean_relationship,
@@ -54,11 +56,12 @@ async def register(
     name: NameField,
     relationship: RelationshipField,
     metadata: MetadataField,
+    consent: ConsentField,
     image: ImagesField,
 ) -> Envelope[Registration]:
     """Remember a person. The same name with a matching face adds the photo to that person."""
     enrolment = await service.compute(
-        recognizer.enrol, name=name, relationship=relationship, metadata=metadata, images=image
+        recognizer.enrol, name=name, relationship=relationship, metadata=metadata, images=image, consent=consent
     )
     return Envelope(data=schemas.registration(enrolment))
 
@@ -100,7 +103,7 @@ async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[Pers
 async def update_person(
     recognizer: RecognizerDep, service: ServiceDep, person_id: str, change: PersonChange
 ) -> Envelope[Person]:
-    """Change name, relationship or metadata; what is left out stays."""
+    """Change name, relationship, metadata or consent; what is left out stays."""
     sent = change.model_fields_set
     bank = recognizer.bank
     changes: dict[str, Any] = {}
@@ -112,6 +115,10 @@ async def update_person(
         changes["relationship"] = clean_relationship(change.relationship)
     if "metadata" in sent:
         changes["metadata"] = clean_metadata(merge_patch(dict(bank.person(person_id).metadata), change.metadata))
+    if "consent" in sent:
+        if change.consent is None and service.preferences.require_consent:
+            raise InvalidValue.of("consent", "is needed here, and cannot be removed")
+        changes["consent"] = None if change.consent is None else clean_consent(change.consent)
     return Envelope(data=schemas.person(await service.store(bank.update, person_id, **changes)))
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from visage import errors
 from visage.api import schemas
-from visage.api.deps import MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
+from visage.api.deps import ConsentField, MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
 from visage.api.openapi import refusals
 from visage.api.schemas import Envelope, Registration, UnknownDismissed, UnknownFaces
 
@@ -54,9 +54,15 @@ async def register_unknown(
     name: NameField,
     relationship: RelationshipField,
     metadata: MetadataField,
+    consent: ConsentField,
 ) -> Envelope[Registration]:
     """Name such a face: as register, without an image."""
     enrolment = await service.store(
-        recognizer.enrol_unknown, unknown_id, name=name, relationship=relationship, metadata=metadata
+        recognizer.enrol_unknown,
+        unknown_id,
+        name=name,
+        relationship=relationship,
+        metadata=metadata,
+        consent=consent,
     )
     return Envelope(data=schemas.registration(enrolment))
