@@ -1,4 +1,4 @@
-"""What a sealed value is: it opens in its place and nowhere else, and as `docs/privacy.md` says."""
+"""What a sealed value is: it opens in its place and nowhere else, and as `docs/storage.md` says."""
 
 from __future__ import annotations
 

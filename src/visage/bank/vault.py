@@ -10,7 +10,7 @@ Everything is AES-256-GCM with a fresh random nonce. A sealed value is
     version (1 byte, 1) ‖ nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes)
 
 and its associated data say where it belongs (`Place`), so that a value that was altered, or moved to another person,
-record, field or model, does not open. `docs/privacy.md` describes the formats for a second implementation.
+record, field or model, does not open. `docs/storage.md` describes the formats for a second implementation.
 """
 
 from __future__ import annotations
