@@ -14,7 +14,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.api.conftest import Server, client, server
-from tests.test_cli import process, refusal, said, visage
+from tests.test_cli import refusal, said, visage
 from visage.bank.sqlite import SET_ASIDE, STAGE_NAME
 
 __all__ = ["client", "server"]
@@ -114,7 +114,7 @@ def test_only_an_admin_takes_the_bank_out_of_the_house(start_server: Callable[..
     data = ["--data-dir", str(tmp_path / "data")]
     keys = {}
     for role in ("editor", "admin"):
-        keys[role] = re.findall(r"visage_\S+", process("keys", "create", "--role", role, *data).stdout)[0]
+        keys[role] = re.findall(r"visage_\S+", said(visage("keys", "create", "--role", role, *data)))[0]
     server = start_server(require_key="true")
     for role, status in (("editor", 403), ("admin", 200)):
         reply = httpx.post(f"{server.api}/backup", headers={"X-API-Key": keys[role]}, timeout=60)

@@ -20,7 +20,7 @@ from visage.bank.bank import MemoryBank
 from visage.bank.keys import KEY_FILE_NAME, KeyFile, KeyRecord, KeySource
 from visage.bank.restore import Restored, Secrets, put_in_place, stage
 from visage.bank.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, open_store
-from visage.bank.vault import TAG_BYTES, Vault, new_key
+from visage.bank.vault import TAG_BYTES, Vault, new_key, passphrase_slot
 from visage.errors import BankError, InvalidBackup, NotReady
 
 PASSPHRASE = "four words are good"
@@ -221,6 +221,16 @@ def test_no_byte_of_a_backup_can_be_changed(home: Path, tmp_path: Path) -> None:
     assert (home / FILE_NAME).read_bytes() == before
     assert names(home) == ["Ann", "Bob"]
     assert not list(home.glob(f"{SET_ASIDE}*"))
+
+
+def test_a_backup_that_asks_for_terabytes_to_open_is_refused(tmp_path: Path) -> None:
+    record = KeyRecord("id", b"x", [passphrase_slot(PASSPHRASE, Vault(new_key()), "id")], ())
+    record.slots[0].parameters["memory_kib"] = 2**31
+    with (tmp_path / "b").open("wb") as file:
+        data, vault = io.BytesIO(b"x"), Vault(new_key())
+        backup.write_backup(file, data, vault, record, persons=0, photos=0, on_progress=lambda a, b: None)
+    with pytest.raises(InvalidBackup):
+        backup.read_header(tmp_path / "b")
 
 
 def test_a_backup_of_a_newer_version_is_refused(home: Path, tmp_path: Path) -> None:

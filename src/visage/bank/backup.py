@@ -42,6 +42,7 @@ Progress = Callable[[int, int], None]
 _PREFIX = struct.Struct(">8sBI")
 _MAX_HEADER_BYTES = 64 * 1024
 _CHECKSUM_BYTES = 32
+_MOST = {"iterations": 16, "lanes": 16, "memory_kib": 2**20}
 _DAMAGED = "The backup is damaged: it is not as it was written. Take another copy of it"
 
 
@@ -214,7 +215,7 @@ def _parse_header(file: IO[bytes]) -> BackupHeader:
         record = KeyRecord(
             bank_id=str(fields["bank_id"]),
             key_check=_bytes(fields["key_check"]),
-            slots=[Slot(slot["kind"], dict(slot["parameters"]), _bytes(slot["wrapped"])) for slot in fields["slots"]],
+            slots=[_slot(slot) for slot in fields["slots"]],
             wrapped=(),
         )
         database_bytes = int(fields["database_bytes"])
@@ -232,6 +233,17 @@ def _parse_header(file: IO[bytes]) -> BackupHeader:
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as exc:
         raise InvalidBackup(_DAMAGED) from exc
+
+
+def _slot(fields: dict[str, Any]) -> Slot:
+    """A slot that costs no more to open than any that this program makes, with room for stronger ones."""
+    parameters = dict(fields["parameters"])
+    for name, most in _MOST.items():
+        if int(parameters.get(name, 0)) > most:
+            raise ValueError(name)
+    if fields["kind"] not in {"passphrase", "recovery"}:
+        raise ValueError(fields["kind"])
+    return Slot(fields["kind"], parameters, _bytes(fields["wrapped"]))
 
 
 def _pieces(size: int) -> Iterator[tuple[int, bool]]:
