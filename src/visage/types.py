@@ -171,6 +171,8 @@ class IdentifiedFace:
     match: Candidate | None
     candidates: tuple[Candidate, ...] = ()
     track_id: int | None = None
+    unknown_id: str | None = None
+    """Of the entry among the unknown faces that waits to be named, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

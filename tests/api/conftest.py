@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -51,9 +52,9 @@ def free_port() -> int:
         return port
 
 
-def start(data_dir: Path, **settings: object) -> Server:
-    """Start `visage serve` and wait until it answers."""
-    port = free_port()
+def start(data_dir: Path, *, port: int | None = None, **settings: object) -> Server:
+    """Start `visage serve` and wait until it answers; on a free port, unless one is given."""
+    port = port or free_port()
     environment = os.environ | {f"VISAGE_{name.upper()}": str(value) for name, value in settings.items()}
     with (data_dir.parent / "server.log").open("ab") as log:
         command = [str(VISAGE), "serve", "--port", str(port), "--data-dir", str(data_dir)]
@@ -79,7 +80,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers on this test's bank; ends what still runs."""
     started: list[Server] = []
 
-    def start_it(**settings: object) -> Server:
+    def start_it(**settings: Any) -> Server:
         started.append(start(tmp_path / "data", **settings))
         return started[-1]
 

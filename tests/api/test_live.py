@@ -74,6 +74,7 @@ def test_a_person_is_recognised_in_frames(
     assert "frame_id" not in reply
     rest = client.post("/identify", files={"image": photos["obama2"].read_bytes()}).json()["data"]
     assert [face.pop("track_id") for face in reply["faces"] + rest["faces"]] == [1, None]
+    assert [face["unknown_id"] for face in reply["faces"]] == [None]
     for key in ("match", "faces", "image", "face_detected"):
         assert reply[key] == rest[key]
     assert ask(live, frame(photos["biden"]))["match"] is None
@@ -277,3 +278,21 @@ def test_too_many_connections_are_told_to_try_later(
     time.sleep(0.2)
     with connect(server.live) as again:
         assert ask(again, no_face())["type"] == "identification"
+
+
+def test_a_stranger_in_a_frame_can_be_named_by_the_id_that_the_face_carries(
+    server: Server, client: httpx.Client, live: ClientConnection, photos: Mapping[str, Path]
+) -> None:
+    def waiting() -> set[str]:
+        return {unknown["unknown_id"] for unknown in client.get("/unknowns").json()["data"]["unknowns"]}
+
+    with connect(server.live) as another_camera:
+        (elsewhere,) = ask(another_camera, frame(photos["astronaut"]))["faces"]
+    (face,) = ask(live, frame(photos["astronaut"]))["faces"]
+    assert face["status"] == "unknown"
+    assert {face["unknown_id"], elsewhere["unknown_id"]} <= waiting()
+    reply = client.post(f"/unknowns/{face['unknown_id']}/register", data={"name": "Eileen"})
+    assert reply.status_code == 200
+    (known,) = ask(live, frame(photos["astronaut"]))["faces"]
+    assert (known["match"]["name"], known["unknown_id"]) == ("Eileen", None)
+    assert elsewhere["unknown_id"] not in waiting(), "what another camera saw of the same face is known too"

@@ -147,6 +147,7 @@ class IdentifiedFace(Face):
     """A face, and who it is."""
 
     track_id: int | None
+    unknown_id: str | None = Field(description="Names this face in `/unknowns`, where it waits there to be named")
     status: types.Status
     match: Match | None
     candidates: list[Candidate]
@@ -512,6 +513,7 @@ def identification(value: types.Identification) -> Identification:
                 {
                     **_face_fields(face.face),
                     "track_id": face.track_id,
+                    "unknown_id": face.unknown_id,
                     "status": face.status,
                     "match": _match(face.match),
                     "candidates": [_candidate(candidate) for candidate in face.candidates],

@@ -114,10 +114,13 @@ class Recognizer:
         searching = perf_counter()
         identified = self._name(faces)
         if tracks:
-            identified = [
-                replace(face, track_id=track.track_id) for face, track in zip(identified, tracks, strict=True)
-            ]
             self._note_unknowns(pixels, identified, tracks)
+            identified = [
+                replace(
+                    face, track_id=track.track_id, unknown_id=track.uid if track.uid in self.unknowns else None
+                )
+                for face, track in zip(identified, tracks, strict=True)
+            ]
         identification_id = self._sightings.add(identified)
         now = perf_counter()
         timing |= {"search": (now - searching) * 1e3, "total": (now - start) * 1e3}

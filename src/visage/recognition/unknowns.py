@@ -102,6 +102,11 @@ class Unknowns:
             while len(self._dismissed) > _MAX_DISMISSED:
                 self._dismissed.popitem(last=False)
 
+    def __contains__(self, unknown_id: str) -> bool:
+        """Does this face wait to be named?"""
+        with self._turn:
+            return unknown_id in self._entries
+
     def all(self) -> list[Unknown]:
         """The latest seen first."""
         with self._turn:

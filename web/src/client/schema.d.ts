@@ -1178,6 +1178,11 @@ export interface components {
             pose: components["schemas"]["Pose"];
             /** Track Id */
             track_id: number | null;
+            /**
+             * Unknown Id
+             * @description Names this face in `/unknowns`, where it waits there to be named
+             */
+            unknown_id: string | null;
             status: components["schemas"]["Status"];
             match: components["schemas"]["Match"] | null;
             /** Candidates */
