@@ -36,6 +36,7 @@ function face(changes: Partial<IdentifiedFace> = {}): IdentifiedFace {
     landmarks: [],
     detection_score: 1,
     quality: { score: 90, issues: [], advice: [] },
+    pose: { yaw: 0, pitch: 0 },
     track_id: 1,
     unknown_id: null,
     status: "unknown",

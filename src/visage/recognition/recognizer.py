@@ -116,9 +116,7 @@ class Recognizer:
         if tracks:
             self._note_unknowns(pixels, identified, tracks)
             identified = [
-                replace(
-                    face, track_id=track.track_id, unknown_id=track.uid if track.uid in self.unknowns else None
-                )
+                replace(face, track_id=track.track_id, unknown_id=track.uid if track.uid in self.unknowns else None)
                 for face, track in zip(identified, tracks, strict=True)
             ]
         identification_id = self._sightings.add(identified)
