@@ -124,8 +124,8 @@ def test_a_damaged_person_is_named_by_doctor_and_can_be_deleted(at: list[str], t
     file.close()
     assert person_id in visage("doctor", *at).stdout.replace("\n", "")
     assert person_id in visage("persons", "show", person_id, *at).stderr
-    assert "is forgotten" in said(visage("persons", "delete", person_id, "--yes", *at))
-    assert len(names(tmp_path / "data")) == 1
+    assert said(visage("persons", "delete", person_id, "--yes", *at)) == f"{person_id} is forgotten.\n"
+    assert names(tmp_path / "data") == ["Ann"]
 
 
 def test_secrets_are_not_shown_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def main() -> None:
             "before or after, never between |"
             for scenario, count in steps.items()
         ),
-        f"| one flipped bit anywhere in the file | {FLIPS:,} flips | "
+        f"| one flipped bit: half of them anywhere in the file, half where something is written | {FLIPS:,} flips | "
         f"{'refused in words, or everyone served rightly but who is damaged' if flips == 0 else 'FAILED'} |",
     ]
     text = REPORT.read_text()

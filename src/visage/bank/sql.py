@@ -32,7 +32,7 @@ from visage.bank.schema import (
     vault_table,
 )
 from visage.bank.store import Contents, CounterExample, Erasure, StoredPhoto, from_micros, to_micros
-from visage.bank.vault import NONCE_BYTES, DataKey, Place, Slot, Vault
+from visage.bank.vault import NONCE_BYTES, VERSION, DataKey, Place, Slot, Vault
 from visage.errors import BankError, DamagedPerson
 from visage.types import Embedding, Person, Photo, Undo
 
@@ -543,8 +543,9 @@ def _traces(connection: sa.Connection, person_id: str, photo_ids: Sequence[str] 
             columns = [table.c[name] for name in names]
             queries.append(sa.select(*columns).where(table.c.person_id == person_id))
     values = [value for query in queries for row in connection.execute(query) for value in row]
-    # The nonce is random, and at the beginning: where it is not found, the value is not.
-    return [value[1 : 1 + NONCE_BYTES] for value in values if isinstance(value, bytes) and len(value) > NONCE_BYTES]
+    # The nonce is random, and at the beginning: where it is not found, the value is not. Damaged values may be zeros.
+    whole = [value for value in values if isinstance(value, bytes) and value[:1] == bytes([VERSION])]
+    return [value[1 : 1 + NONCE_BYTES] for value in whole if len(value) > NONCE_BYTES]
 
 
 def _absorbed(connection: sa.Connection, person_id: str) -> list[str]:
