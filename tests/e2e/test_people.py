@@ -378,7 +378,7 @@ def test_screens_with_people_are_fit_for_everybody_in_light_and_dark(
         if dark:
             page.evaluate("document.documentElement.dataset.theme = 'dark'")
             page.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
-            page.wait_for_function("document.getAnimations().length === 0")
+            page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished)).then(() => 0)")
             results = page.evaluate("axe.run(document, { runOnly: { type: 'rule', values: ['color-contrast'] } })")
             assert [node["html"] for found in results["violations"] for node in found["nodes"]] == []
             page.evaluate("document.documentElement.dataset.theme = 'light'")
