@@ -9,7 +9,7 @@ NPM := npm --prefix web --no-audit --no-fund --silent
 PAGE := src/visage/api/page/index.html
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.html)
 
-.PHONY: help serve test lint page client check fuzz torture format lock accuracy clean
+.PHONY: help serve test lint page client screens check fuzz torture format lock accuracy clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -38,6 +38,10 @@ page: $(PAGE) ## build the page that the server serves
 client: .venv/.serve web/node_modules/.installed ## write the page's API client anew, after a change of the API
 	@mkdir -p .cache && $(BIN)/visage openapi > .cache/openapi.json
 	@$(NPM) run generate
+
+screens: .venv/.dev $(PAGE) ## pictures of every screen in docs/screens, to be looked at before a release
+	@$(BIN)/visage models pull
+	@$(BIN)/python -m tests.e2e.screens
 
 check: lint $(PAGE) ## everything that must hold, with coverage
 	@$(BIN)/visage models pull

@@ -166,8 +166,7 @@ class Visits:
             context.close()
 
     def _check_reply(self, reply: Response) -> None:
-        # A server without keys has no sessions, and the page asks.
-        if reply.status >= 400 and not reply.url.endswith("/session"):
+        if reply.status >= 400:
             self.complaints.append(f"refused: {reply.status} {reply.request.method} {reply.url}")
 
     def _check_console(self, said: ConsoleMessage) -> None:

@@ -112,7 +112,8 @@ SCENES: dict[str, Callable[[], Image]] = {
     "nobody": room,
     "dark": lambda: darkened(alone(OBAMA_SPEAKING)),
 }
-"""What a test can show to the camera, by name. For `home`, OBAMA, OBAMA_STANDING and BIDEN are known."""
+"""What a test can show to the camera, by name. The words say what they are to who knows OBAMA and BIDEN, as in
+test_live.py, or the first three FRIENDS, as in screens.py."""
 
 
 def write_video(scene: str, file: Path) -> Path:

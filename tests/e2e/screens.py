@@ -41,6 +41,12 @@ def stop(page: Page) -> None:
     activity("off")(page)
 
 
+def refuse(page: Page) -> None:
+    """Start a camera that the browser does not allow."""
+    page.get_by_role("button", name="Start the camera").click()
+    activity("blocked")(page)
+
+
 def ask_who(page: Page) -> None:
     """Open "Who is this?"."""
     card("unknown")(page)
@@ -51,6 +57,7 @@ def ask_who(page: Page) -> None:
 # name → (address, what the camera sees or None for no camera, what to wait for)
 SCREENS: dict[str, tuple[str, str | None, Callable[[Page], None] | None]] = {
     "live-off": ("/", "nobody", stop),
+    "live-refused": ("/", None, refuse),
     "live-known": ("/", "friend", card("known")),
     "live-maybe": ("/", "friend-maybe", card("maybe")),
     "live-unknown": ("/", "unknown", card("unknown")),
