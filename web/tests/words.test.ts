@@ -3,7 +3,7 @@ import { changeOf, registration } from "@/client/people";
 import { gradeOf } from "@/features/people/quality-words";
 import { pairOf } from "@/features/report/settled";
 import { cautionOf, retentionOf } from "@/features/settings/caution";
-import { nearestRate, voicesFor } from "@/features/settings/voices";
+import { nearestRate } from "@/features/settings/rates";
 import { drop, hold, release, releaseAll } from "@/lib/held";
 import { sayAgo, sayWhen } from "@/lib/when";
 
@@ -21,12 +21,6 @@ test.each([
 test("retention and the rate of speech are the nearest choice", () => {
   expect([null, 1, 90, 400, 9999].map(retentionOf)).toEqual(["never", "90", "90", "365", "730"]);
   expect([0.5, 0.75, 1.1, 1.5].map(nearestRate)).toEqual(["slow", "slow", "normal", "quick"]);
-});
-
-test("only voices of the device itself and of the language are offered", () => {
-  const voice = (lang: string, localService = true) => ({ lang, localService });
-  const voices = [voice("de-DE"), voice("de_AT"), voice("en-GB"), voice("de-DE", false)];
-  expect(voicesFor(voices, "de").map(({ lang }) => lang)).toEqual(["de-DE", "de_AT"]);
 });
 
 test("a photo's quality is a word", () => {

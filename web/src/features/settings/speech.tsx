@@ -1,25 +1,25 @@
 import { Volume2 } from "lucide-react";
-import { useEffect, useId, useState } from "react";
+import { useId } from "react";
 import { Button } from "@/components/button";
 import { Choice, Switch } from "@/components/field";
 import { Card } from "@/components/page";
 import { useLanguage } from "@/lib/i18n";
 import { prefer, usePreferences } from "@/lib/preferences";
+import { useVoices, voiceFor } from "@/lib/voices";
 
-import { nearestRate, RATES, voicesFor } from "./voices";
+import { nearestRate, RATES } from "./rates";
 
 /** Whether names are spoken, and how. The voices are the device's own. */
 export function Speech() {
   const { t, code } = useLanguage();
   const { speech, speechRate, voice } = usePreferences();
-  const all = useVoices();
-  const voices = voicesFor(all, code);
+  const { voices, ready } = useVoices(code);
   const id = useId();
   const speak = () => {
     const words = new SpeechSynthesisUtterance(t("speech.sample"));
     words.lang = code;
     words.rate = speechRate;
-    words.voice = voices.find((each) => each.voiceURI === voice) ?? voices[0] ?? null;
+    words.voice = voiceFor(code, voice) ?? null;
     speechSynthesis.cancel();
     speechSynthesis.speak(words);
   };
@@ -63,7 +63,7 @@ export function Speech() {
                 </select>
               </div>
             ) : (
-              <p className="text-soft">{t("speech.none")}</p>
+              ready && <p className="text-soft">{t("speech.none")}</p>
             )}
             {voices.length > 0 && (
               <Button className="justify-self-start" icon={<Volume2 aria-hidden="true" />} onClick={speak}>
@@ -75,17 +75,4 @@ export function Speech() {
       </div>
     </Card>
   );
-}
-
-/** The device's voices; some browsers bring them late. */
-function useVoices(): readonly SpeechSynthesisVoice[] {
-  const [voices, setVoices] = useState<readonly SpeechSynthesisVoice[]>([]);
-  useEffect(() => {
-    if (!("speechSynthesis" in window)) return;
-    const read = () => setVoices(speechSynthesis.getVoices());
-    read();
-    speechSynthesis.addEventListener("voiceschanged", read);
-    return () => speechSynthesis.removeEventListener("voiceschanged", read);
-  }, []);
-  return voices;
 }

@@ -1,0 +1,427 @@
+"""People, adding, unknown faces, the report, the settings: what a carer does, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from websockets.sync.client import connect
+
+from tests.e2e import scenes
+from tests.e2e.conftest import PHONE, Camera, Home, Visits
+from tests.e2e.scenes import ASTRONAUT, BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING
+
+_FRAMES_A_VIEW = 90
+"""Three seconds of the fake camera."""
+
+
+@pytest.fixture(autouse=True)
+def nobody(home: Home) -> Iterator[None]:
+    """Every test begins with an empty bank."""
+    home.empty()
+    yield
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as people have one: photos, and what is none."""
+    folder = tmp_path_factory.mktemp("files")
+    for name, person in {"anna.jpg": ASTRONAUT, "joe.jpg": BIDEN}.items():
+        (folder / name).write_bytes(scenes.photo(person))
+    (folder / "wall.jpg").write_bytes(scenes.jpeg(scenes.room()))
+    (folder / "party.jpg").write_bytes(scenes.jpeg(scenes.side_by_side(OBAMA, BIDEN, heads=1.8)))
+    (folder / "night.jpg").write_bytes(scenes.jpeg(scenes.darkened(scenes.close_up(BIDEN, 480, 600), 0.12)))
+    (folder / "letter.jpg").write_text("Dear Anna, no picture this time.")
+    return folder
+
+
+def show_turning(camera: Camera) -> None:
+    """Someone before the camera looks straight, then a little to his left, then a little to his right; and again."""
+    made = camera.video.parent / "turning.mjpeg"
+    if not made.is_file():
+        to_his_right = scenes.alone(OBAMA_SPEAKING)
+        views = [scenes.alone(OBAMA), np.ascontiguousarray(cv2.flip(to_his_right, 1)), to_his_right]
+        made.write_bytes(b"".join(scenes.jpeg(np.asarray(view, np.uint8)) * _FRAMES_A_VIEW for view in views))
+    camera.show("turning")
+
+
+def person(home: Home, person_id: str) -> dict[str, Any]:
+    """What the server knows of a person."""
+    with home.client() as client:
+        found: dict[str, Any] = client.get(f"/persons/{person_id}").json()["data"]
+        return found
+
+
+def names(home: Home) -> list[str]:
+    """Everybody who is remembered."""
+    with home.client() as client:
+        return sorted(entry["name"] for entry in client.get("/persons").json()["data"]["persons"])
+
+
+def walk_past(home: Home, image: scenes.Person) -> None:
+    """Someone comes before the camera of a device, long enough to be told apart."""
+    with connect(home.server.live, max_size=None) as camera:
+        for _ in range(4):
+            camera.send(scenes.jpeg(scenes.alone(image)))
+            camera.recv(timeout=10)
+
+
+def test_the_camera_takes_three_views_by_itself(visits: Visits, home: Home, camera: Camera) -> None:
+    show_turning(camera)
+    page = visits.open("/add")
+    page.get_by_role("button", name="Use the camera").click()
+    pictures = page.get_by_role("list", name="Photos so far").get_by_role("listitem")
+    expect(pictures).to_have_count(1, timeout=15_000)
+    expect(page.get_by_text("Turn your head a little to your left.")).to_be_visible()
+    expect(pictures).to_have_count(3, timeout=30_000)
+    expect(page.get_by_text("Thank you, that was it")).to_be_visible()
+    page.get_by_label("Name").fill("Barack")
+    page.get_by_label("One line to remember").fill("Your neighbour's son")
+    page.get_by_role("button", name="Remember Barack").click()
+    expect(page.get_by_role("heading", name="Visage knows Barack now")).to_be_focused()
+    expect(page.get_by_text("3 photos were kept.")).to_be_visible()
+    page.get_by_role("link", name="See Barack").click()
+    expect(page.get_by_text("Your neighbour's son")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Photo . of Barack"))).to_have_count(3)
+
+
+def test_who_turns_away_is_told_so_and_may_take_the_picture_by_hand(visits: Visits, camera: Camera) -> None:
+    camera.show("nobody")
+    page = visits.open("/add")
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_text("No face in sight.")).to_be_visible()
+    page.get_by_role("button", name="Take it now").click()
+    expect(page.get_by_text("No face was found.")).to_be_visible()
+
+
+def test_each_file_says_what_is_wrong_with_it_and_the_good_ones_are_kept(
+    visits: Visits, home: Home, files: Path
+) -> None:
+    page = visits.open("/add")
+    page.get_by_role("button", name="Remember this person").click()
+    expect(page.get_by_text("A name is needed.")).to_be_visible()
+    expect(page.get_by_text("A photo is needed.")).to_be_visible()
+    chosen = [files / name for name in ("anna.jpg", "wall.jpg", "party.jpg", "letter.jpg")]
+    visits.expected = ("refused: 400 POST",)  # the letter
+    page.locator("input[type=file]").set_input_files(chosen)
+    rows = page.get_by_role("list", name="Photos so far").get_by_role("listitem")
+    said = ["Good", "No face was found", "several faces", "not a JPEG or PNG"]
+    for name, words in zip(chosen, said, strict=True):
+        expect(rows.filter(has_text=name.name)).to_contain_text(words)
+    page.get_by_label("Name").fill("Anna <b>Eileen</b>")
+    page.get_by_label("Relationship").fill("Daughter")
+    page.get_by_label("Name").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Visage knows Anna <b>Eileen</b> now")
+    expect(page.get_by_text("3 could not be used.")).to_be_visible()
+    assert names(home) == ["Anna <b>Eileen</b>"]
+
+
+def test_photos_are_dropped_onto_a_person_who_is_here_already(visits: Visits, home: Home) -> None:
+    person_id = home.register("Barack", OBAMA)
+    page = visits.open(f"/people/{person_id}")
+    page.get_by_role("link", name="Add photos").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Photos of Barack")
+    transfer = page.evaluate_handle(
+        """bytes => { const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], "b.jpg", { type: "image/jpeg" })); return transfer; }""",
+        list(scenes.photo(OBAMA_SPEAKING)),
+    )
+    for event in ("dragover", "drop"):
+        page.get_by_role("button", name="Choose photos").dispatch_event(event, {"dataTransfer": transfer})
+    expect(page.get_by_text("Good", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Add photos").click()
+    expect(page.get_by_role("heading", name="Visage knows Barack better now")).to_be_visible()
+    assert person(home, person_id)["embedding_count"] == 2
+
+
+def test_a_face_that_is_here_already_is_asked_about(visits: Visits, home: Home, files: Path) -> None:
+    joe = home.register("Joe", BIDEN)
+    page = visits.open("/add")
+    page.locator("input[type=file]").set_input_files(files / "joe.jpg")
+    page.get_by_label("Name").fill("Joseph")
+    page.get_by_role("button", name="Remember Joseph").click()
+    expect(page.get_by_role("heading", name="Is this the same person?")).to_be_visible()
+    page.get_by_role("button", name="The same person").click()
+    expect(page.get_by_role("heading", name="Visage knows Joe better now")).to_be_visible()
+    assert (names(home), person(home, joe)["embedding_count"]) == (["Joe"], 2)
+
+
+def test_people_are_found_as_one_types(visits: Visits, home: Home) -> None:
+    home.register("Barack", OBAMA, relationship="Son")
+    home.register("Joe", BIDEN, relationship="Neighbour")
+    page = visits.open("/people")
+    expect(page.get_by_text("2 people")).to_be_visible()
+    page.get_by_label("Search by name or relationship").fill("neigh")
+    expect(page.get_by_text("One person found")).to_be_visible()
+    expect(page.get_by_role("link", name="Joe")).to_be_visible()
+    page.get_by_label("Search by name or relationship").fill("zz")
+    expect(page.get_by_role("heading", name="Nobody found for “zz”")).to_be_visible()
+    page.get_by_role("button", name="Clear the search").click()
+    expect(page.get_by_role("link", name="Barack")).to_be_visible()
+
+
+def test_an_edit_is_taken_back(visits: Visits, home: Home) -> None:
+    person_id = home.register("Joe", BIDEN, relationship="Neighbour", remember="Has the key")
+    page = visits.open(f"/people/{person_id}")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("Name").fill("Joe Miller")
+    page.get_by_label("One line to remember").fill("")
+    page.get_by_label("Notes").fill("Feeds the cat.\nComes on Mondays.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Joe Miller")
+    expect(page.get_by_text("Comes on Mondays.")).to_be_visible()
+    assert person(home, person_id)["metadata"] == {"notes": "Feeds the cat.\nComes on Mondays."}
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Joe")
+    assert person(home, person_id)["metadata"] == {"remember": "Has the key"}
+
+
+def test_two_entries_are_brought_together_and_taken_apart(visits: Visits, home: Home) -> None:
+    barack = home.register("Barack", OBAMA)
+    home.register("Barry", OBAMA_STANDING)
+    page = visits.open(f"/people/{barack}")
+    page.get_by_role("button", name="Bring together").click()
+    page.get_by_role("dialog").get_by_role("button", name="Barry").click()
+    expect(page.get_by_role("heading", name="2 photos")).to_be_visible()
+    assert names(home) == ["Barack"]
+    message(page).get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="One photo")).to_be_visible()
+    assert names(home) == ["Barack", "Barry"]
+
+
+def test_a_wrong_name_that_was_rejected_can_be_allowed_again(visits: Visits, home: Home) -> None:
+    person_id = home.register("Joe", BIDEN)
+    with home.client() as client:
+        client.post(f"/persons/{person_id}/not-me", files={"image": scenes.photo(ASTRONAUT)}).raise_for_status()
+    page = visits.open(f"/people/{person_id}")
+    expect(page.get_by_text("Somebody said: this face is not Joe.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("The correction is taken back.").first).to_be_visible()
+    assert person(home, person_id)["undos"] == []
+
+
+def test_a_removed_photo_comes_back_or_goes_when_the_page_does(visits: Visits, home: Home) -> None:
+    person_id = home.register("Barack", OBAMA, OBAMA_SPEAKING, OBAMA_STANDING)
+    page = visits.open(f"/people/{person_id}")
+    remove = page.get_by_role("button", name="Remove")
+    remove.first.click()
+    expect(remove).to_have_count(2)
+    page.get_by_role("button", name="Undo").click()
+    expect(remove).to_have_count(3)
+    remove.first.click()
+    expect(remove).to_have_count(2)
+    assert person(home, person_id)["embedding_count"] == 3
+    page.goto("about:blank")  # the page closes: what was held back is sent
+    wait_for(lambda: person(home, person_id)["embedding_count"] == 2)
+    page.goto(f"/people/{person_id}")
+    remove.first.click()
+    page.get_by_role("button", name="Close").click()  # so does closing the message
+    expect(page.get_by_text("One photo")).to_be_visible()
+    expect(page.get_by_text("The last photo cannot be removed")).to_be_visible()
+    assert person(home, person_id)["embedding_count"] == 1
+
+
+def test_forgetting_says_what_it_means_and_is_asked_about(visits: Visits, home: Home) -> None:
+    person_id = home.register("Joe", BIDEN)
+    page = visits.open(f"/people/{person_id}")
+    page.get_by_role("button", name="Forget this person").click()
+    dialog = page.get_by_role("dialog", name="Forget Joe?")
+    expect(dialog).to_contain_text("This cannot be taken back.")
+    expect(dialog.get_by_role("button", name="Keep Joe")).to_be_focused()
+    page.keyboard.press("Escape")
+    assert names(home) == ["Joe"]
+    page.get_by_role("button", name="Forget this person").click()
+    dialog.get_by_role("button", name="Forget for good").click()
+    expect(page.get_by_role("heading", name="Nobody is here yet")).to_be_visible()
+    assert names(home) == []
+    visits.expected = (f"refused: 404 GET {home.server.api}/persons/{person_id}",)
+    page.goto(f"/people/{person_id}")
+    expect(page.get_by_role("heading", name="This person is not here")).to_be_visible()
+
+
+def test_an_unknown_face_is_named(visits: Visits, home: Home) -> None:
+    walk_past(home, ASTRONAUT)
+    page = visits.open("/unknown")
+    page.get_by_role("button", name="Who is this?").click()
+    dialog = page.get_by_role("dialog", name="Who is this?")
+    expect(dialog.get_by_label("Name")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("A name is needed.")).to_be_visible()
+    page.keyboard.type("Eileen")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No unknown faces")).to_be_visible()
+    assert names(home) == ["Eileen"]
+
+
+def test_an_unknown_face_goes_to_someone_who_is_here(visits: Visits, home: Home) -> None:
+    joe = home.register("Joe", BIDEN)
+    walk_past(home, ASTRONAUT)
+    page = visits.open("/unknown")
+    page.get_by_role("button", name="Who is this?").click()
+    page.get_by_role("button", name="Someone who is here already").click()
+    page.get_by_role("dialog").get_by_role("button", name="Joe").click()
+    expect(page.get_by_role("heading", name="No unknown faces")).to_be_visible()
+    assert (names(home), person(home, joe)["embedding_count"]) == (["Joe"], 2)
+
+
+def test_the_report_shows_whom_to_look_after_and_mends_it(visits: Visits, home: Home) -> None:
+    barack = home.register("Barack", OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, BIDEN)
+    joe = home.register("Joe", BIDEN)
+    page = visits.open("/report")
+    misfit = page.get_by_role("listitem").filter(has_text="Is this Barack, or Joe?")
+    misfit.get_by_role("button", name="It is Joe: move it there").click()
+    expect(misfit).to_have_count(0)
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("heading", name="Photos that do not fit")).to_have_count(0)
+    expect(page.get_by_role("link", name=re.compile("Joe.*2 photos"))).to_be_visible()
+    assert [person(home, each)["embedding_count"] for each in (barack, joe)] == [3, 2]
+
+
+def test_a_pair_that_looks_alike_is_kept_apart(visits: Visits, home: Home) -> None:
+    home.register("Barack", OBAMA)
+    home.register("Barry", OBAMA_STANDING)
+    page = visits.open("/report")
+    expect(page.get_by_role("heading", name="Hard to tell apart")).to_be_visible()
+    page.get_by_role("button", name="Two people").click()
+    expect(page.get_by_role("heading", name="Hard to tell apart")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("heading", name="Too few photos")).to_be_visible()
+    expect(page.get_by_role("heading", name="Hard to tell apart")).to_have_count(0)
+
+
+def test_settings_are_kept_and_a_key_is_shown_once(visits: Visits, home: Home) -> None:
+    page = visits.open("/settings")
+    page.get_by_label("Dark").check()
+    page.get_by_label("Very large").check()
+    page.get_by_role("button", name="Try it").click()
+    assert page.evaluate("window.spoken") == ["Anna, your daughter, on your left."]
+    page.get_by_label("For which device").fill("bedroom tablet")
+    page.get_by_role("button", name="Make the key").click()
+    secret = page.get_by_label("Your new key").input_value()
+    with home.client() as client:
+        assert client.post("/session", json={"key": secret}).json()["data"]["role"] == "viewer"
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_text("bedroom tablet")).to_be_visible()
+    page.get_by_role("button", name="Take away").click()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("There is no key yet.")).to_be_visible()
+    with home.client() as client:
+        assert all(key["revoked_at"] for key in client.get("/keys").json()["data"]["keys"])
+    page.get_by_label("Deutsch").check()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Einstellungen")
+    assert page.evaluate("Object.values({...document.documentElement.dataset})") == ["dark", "largest"]
+
+
+def test_who_may_only_look_sees_nothing_to_change(visits: Visits, home: Home) -> None:
+    person_id = home.register("Barack", OBAMA, OBAMA_SPEAKING)
+    page = visits.open("/people")
+    session = {"success": True, "error": None, "data": {"required": True, "signed_in": True, "role": "viewer"}}
+    page.route("**/api/v1/session", lambda route: route.fulfill(json=session))
+    page.goto(f"/people/{person_id}")
+    expect(page.get_by_role("heading", name="2 photos")).to_be_visible()
+    for words in ("Edit", "Remove", "Bring together", "Forget this person", "Add photos"):
+        expect(page.get_by_text(words, exact=True)).to_have_count(0)
+    page.goto("/settings")
+    expect(page.get_by_role("heading", name="Speech")).to_be_visible()
+    expect(page.get_by_role("heading", name="Keys for other devices")).to_have_count(0)
+    page.goto("/add")
+    expect(page.get_by_role("heading", name="Not with this key")).to_be_visible()
+
+
+def test_everything_goes_by_keyboard(visits: Visits, home: Home) -> None:
+    person_id = home.register("Barack", OBAMA)
+    page = visits.open("/people")
+    page.get_by_label("Search by name or relationship").focus()
+    page.keyboard.type("bar")
+    expect(page.get_by_text("One person found")).to_be_visible()
+    press(page, "Tab", 2)  # past the cross
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Barack")
+    press(page, "Tab", 2)
+    expect(page.get_by_role("button", name="Edit")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    focus_by_tab(page, "Name")
+    page.keyboard.press("End")
+    page.keyboard.type(" junior")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Barack junior")
+    page.keyboard.press("F8")
+    focus_by_tab(page, "Undo")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Barack")
+    assert person(home, person_id)["name"] == "Barack"
+
+
+def test_screens_with_people_are_fit_for_everybody_in_light_and_dark(
+    visits: Visits, home: Home, files: Path, check_axe: Callable[[Page], None]
+) -> None:
+    barack = home.register("Barack", OBAMA, OBAMA_SPEAKING, BIDEN, relationship="Son", remember="The youngest")
+    home.register("Barry", OBAMA_STANDING)
+    walk_past(home, ASTRONAUT)
+    visits.expected = ("refused: 400 POST",)  # the letter
+    page = visits.open("/people", viewport=PHONE, locale="de", reduced_motion="reduce")
+
+    def check(*, dark: bool = True) -> None:
+        """All rules in light; those of colours once more in dark."""
+        page.wait_for_load_state("networkidle")
+        check_axe(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        if dark:
+            page.evaluate("document.documentElement.dataset.theme = 'dark'")
+            page.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+            page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished)).then(() => 0)")
+            results = page.evaluate("axe.run(document, { runOnly: { type: 'rule', values: ['color-contrast'] } })")
+            assert [node["html"] for found in results["violations"] for node in found["nodes"]] == []
+            page.evaluate("document.documentElement.dataset.theme = 'light'")
+
+    for path in ("/people", "/unknown", "/report", "/settings"):
+        page.goto(path)
+        check()
+    page.goto("/add")
+    page.locator("input[type=file]").set_input_files([files / "joe.jpg", files / "letter.jpg", files / "night.jpg"])
+    check()
+    page.goto(f"/people/{barack}")
+    check()
+    for icon in ("pencil", "merge", "user-x"):
+        page.locator(f"main button:has(svg.lucide-{icon})").click()
+        page.get_by_role("dialog").wait_for()
+        check(dark=False)
+        page.keyboard.press("Escape")
+
+
+def message(page: Page) -> Locator:
+    """Where the page says what was done, and takes it back."""
+    return page.get_by_role("region", name=re.compile("Messages"))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until it is so; at most five seconds."""
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def press(page: Page, key: str, times: int) -> None:
+    """Press a key so often."""
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def focus_by_tab(page: Page, name: str) -> None:
+    """Go on with Tab until a button or field of this name has the focus."""
+    for _ in range(12):
+        focused = page.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()")
+        if focused == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {name}")
