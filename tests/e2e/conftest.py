@@ -249,7 +249,12 @@ def check_axe() -> Callable[[Page], None]:
         # Evaluated by the browser's own debugger, so the policy of the page stays as it is.
         page.evaluate(AXE.read_text(encoding="utf-8"))
         results = page.evaluate(
-            """() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] })"""
+            """async () => {
+              // What is still fading in has not its own colours yet.
+              const ending = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
+              await Promise.all(ending.map((one) => one.finished.catch(() => {})));
+              return axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
+            }"""
         )
         found = [
             f"{violation['id']}: {violation['help']}: {[node['html'][:160] for node in violation['nodes']]}"
