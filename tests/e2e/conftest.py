@@ -208,15 +208,16 @@ class Home:
                 client.delete(f"/persons/{person['person_id']}")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Camera:
     """What the browser's camera sees."""
     return Camera(tmp_path_factory.mktemp("camera"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(camera: Camera) -> Iterator[Browser]:
-    """One Chromium for all journeys; each visit has a profile of its own."""
+    """One Chromium for the journeys of a file; each visit has a profile of its own. While it lives, Playwright's
+    event loop runs in this thread, and no other test could start one."""
     with sync_playwright() as playwright, launch(playwright, camera) as browser:
         yield browser
 
