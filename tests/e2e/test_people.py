@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -318,6 +319,43 @@ def test_settings_are_kept_and_a_key_is_shown_once(visits: Visits, home: Home) -
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Einstellungen")
     assert page.evaluate("Object.values({...document.documentElement.dataset})") == ["dark", "largest"]
+
+
+def test_a_backup_brings_everybody_back_and_a_copy_can_be_taken_along(
+    visits: Visits, home: Home, tmp_path: Path
+) -> None:
+    person_id = home.register("Barack", OBAMA)
+    page = visits.open("/settings")
+    with page.expect_download() as backup:
+        page.get_by_role("button", name="Make a backup").click()
+    backup.value.save_as(tmp_path / "backup")
+    with page.expect_download() as everything:
+        page.get_by_role("button", name="Save a copy of everything").click()
+    assert everything.value.suggested_filename.endswith(".zip")
+    home.register("Joe", BIDEN)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a backup").click()
+    visits.expected = ("refused: 503",)  # while the bank is exchanged
+    chooser.value.set_files(tmp_path / "backup")
+    expect(message(page).get_by_text("The backup is back.")).to_be_visible(timeout=20_000)
+    assert names(home) == ["Barack"]
+    page.goto(f"/people/{person_id}")
+    with page.expect_download() as copy:
+        page.get_by_role("button", name="Save a copy").click()
+    with ZipFile(copy.value.path()) as archive:
+        assert any(name.endswith(".jpg") for name in archive.namelist())
+
+
+def test_the_false_name_target_is_changed_in_words_and_taken_back(visits: Visits, home: Home) -> None:
+    page = visits.open("/settings")
+    page.get_by_label("Rather silent").click()
+    expect(page.get_by_label("Rather silent")).to_be_checked()
+    with home.client() as client:
+        assert client.get("/settings").json()["data"]["target_fpir"] == 0.002
+    message(page).get_by_role("button", name="Undo").click()
+    expect(page.get_by_label("Balanced")).to_be_checked()
+    page.get_by_label("After a year").click()
+    expect(page.get_by_text("Nobody is due at present.")).to_be_visible()
 
 
 def test_who_may_only_look_sees_nothing_to_change(visits: Visits, home: Home) -> None:

@@ -44,22 +44,6 @@ export async function callBlob(
   throw refused(error, response);
 }
 
-/** As `call`, for a route that not every server has: see `useRoutes`. */
-export function request<T>(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, cache: "no-store", keepalive: method === "DELETE" };
-  if (body instanceof FormData) init.body = body;
-  else if (body !== undefined) {
-    init.body = JSON.stringify(body);
-    init.headers = { "Content-Type": "application/json" };
-  }
-  return call<T>(
-    fetch(path, init).then(async (response) => {
-      const content = await response.json().catch(() => undefined);
-      return response.ok ? { data: content as { data: T }, response } : { error: content, response };
-    }),
-  );
-}
-
 /** A form, for `body` of a route that takes one; use with `bodySerializer: asForm`. Undefined and null are left out. */
 export function asForm(fields: object): FormData {
   const form = new FormData();

@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, call, request, type Schema } from "./api";
+import { api, call, type Schema } from "./api";
 import type { Role } from "./session";
 
 /** Which routes the server has, as "GET /api/v1/keys": a page may meet an older server. */
@@ -51,26 +51,25 @@ export function revokeKey(key_id: string): Promise<unknown> {
   return call(api.DELETE("/api/v1/keys/{key_id}", { params: { path: { key_id } }, keepalive: true }));
 }
 
-/** What a carer may change while the server runs. Keys that a server does not have are not there. */
-export interface HouseRules {
-  target_fpir?: number;
-  retention_days?: number | null;
-}
+/** What a carer may change while the server runs. */
+export type HouseRules = Schema["CurrentSettings"];
 
 const RULES = ["house"];
 
 export function useHouseRules(enabled: boolean) {
-  return useQuery({
-    queryKey: RULES,
-    queryFn: () => request<HouseRules>("GET", "/api/v1/settings"),
-    enabled,
-  });
+  return useQuery({ queryKey: RULES, queryFn: () => call(api.GET("/api/v1/settings")), enabled });
 }
 
 export function useChangeHouseRules() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (change: HouseRules) => request<HouseRules>("PATCH", "/api/v1/settings", change),
-    onSuccess: () => queries.invalidateQueries({ queryKey: RULES }),
+    mutationFn: (body: Partial<Schema["SettingsChange"]>) =>
+      call(api.PATCH("/api/v1/settings", { body: body as Schema["SettingsChange"] })),
+    onSuccess: () => Promise.all([RULES, ["due"]].map((queryKey) => queries.invalidateQueries({ queryKey }))),
   });
+}
+
+/** Who was not seen for so long that they may be forgotten; nobody is without being asked about. */
+export function useDue(enabled: boolean) {
+  return useQuery({ queryKey: ["due"], queryFn: () => call(api.GET("/api/v1/retention")), enabled });
 }

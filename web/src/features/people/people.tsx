@@ -77,7 +77,7 @@ function Grid({ people }: { people: readonly Person[] }) {
   return (
     <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(9.25rem,100%),1fr))] gap-3 sm:grid-cols-[repeat(auto-fill,minmax(11.5rem,1fr))] sm:gap-5">
       {people.map((person) => {
-        const last = seen.get(person.person_id);
+        const last = seen.get(person.person_id) ?? person.last_seen_at;
         return (
           <li key={person.person_id}>
             <Link
@@ -88,7 +88,7 @@ function Grid({ people }: { people: readonly Person[] }) {
               <span className="block p-3.5 sm:p-4">
                 <span className="block text-lg leading-snug font-bold">{person.name}</span>
                 {person.relationship !== null && <span className="block text-soft">{person.relationship}</span>}
-                {last !== undefined && (
+                {last != null && (
                   <span className="mt-1 block text-sm text-soft">
                     {t("people.seen", { when: sayWhen(last, code) })}
                   </span>

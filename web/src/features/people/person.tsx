@@ -88,7 +88,7 @@ function Everything({ person }: { person: PersonWithPhotos }) {
 function Who({ person, onEdit }: { person: PersonWithPhotos; onEdit: () => void }) {
   const { t, code } = useLanguage();
   const may = useMay("editor");
-  const seen = useLastSeen().get(person.person_id);
+  const seen = useLastSeen().get(person.person_id) ?? person.last_seen_at;
   const { remember } = detailsOf(person);
   return (
     <header className="flex flex-wrap items-center gap-x-8 gap-y-5">
@@ -97,7 +97,7 @@ function Who({ person, onEdit }: { person: PersonWithPhotos; onEdit: () => void 
         <h1 className="text-4xl sm:text-5xl">{person.name}</h1>
         {person.relationship !== null && <p className="mt-1.5 text-xl text-soft">{person.relationship}</p>}
         {remember !== "" && <p className="mt-3 text-2xl leading-snug text-balance text-accent">{remember}</p>}
-        {seen !== undefined && <p className="mt-3 text-soft">{t("people.seen", { when: sayWhen(seen, code) })}</p>}
+        {seen != null && <p className="mt-3 text-soft">{t("people.seen", { when: sayWhen(seen, code) })}</p>}
         {may && (
           <div className="mt-5 flex flex-wrap gap-3">
             <Button icon={<Pencil aria-hidden="true" />} onClick={onEdit}>

@@ -1,12 +1,17 @@
-import { type HouseRules, useChangeHouseRules, useHas, useHouseRules } from "@/client/server";
+import { Link } from "wouter";
+import type { Schema } from "@/client/api";
+import { type HouseRules, useChangeHouseRules, useDue, useHas, useHouseRules } from "@/client/server";
 import { useMay } from "@/client/session";
-import { Choice } from "@/components/field";
+import { Choice, Switch } from "@/components/field";
 import { Card } from "@/components/page";
 import { Await } from "@/components/states";
 import { toast } from "@/components/toast";
+import { Portrait } from "@/features/people/portrait";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
 import { CAUTION, type Caution, cautionOf, RETENTION, type Retention, retentionOf } from "./caution";
+
+type Change = Partial<Schema["SettingsChange"]>;
 
 /** What counts for everybody in the house; there where the server lets it be changed, for admins. */
 export function House() {
@@ -25,7 +30,7 @@ export function House() {
 function Rules({ rules }: { rules: HouseRules }) {
   const { t } = useLanguage();
   const change = useChangeHouseRules();
-  const set = async (next: HouseRules, before: HouseRules) => {
+  const set = async (next: Change, before: Change) => {
     try {
       await change.mutateAsync(next);
       toast(t("house.saved"), () => change.mutateAsync(before));
@@ -33,10 +38,11 @@ function Rules({ rules }: { rules: HouseRules }) {
       toast(explain(error, t));
     }
   };
-  const { target_fpir, retention_days } = rules;
+  const { target_fpir, retention_days, remember_last_seen } = rules;
+  const free = (name: keyof Change) => !rules.locked.includes(name);
   return (
     <div className="grid gap-7">
-      {target_fpir !== undefined && (
+      {free("target_fpir") && (
         <Choice<Caution>
           label={t("house.caution")}
           hint={t("house.caution.hint")}
@@ -48,7 +54,15 @@ function Rules({ rules }: { rules: HouseRules }) {
           onChange={(value) => void set({ target_fpir: CAUTION[value] }, { target_fpir })}
         />
       )}
-      {retention_days !== undefined && (
+      {free("remember_last_seen") && retention_days === null && (
+        <Switch
+          label={t("house.seen")}
+          hint={t("house.seen.hint")}
+          checked={remember_last_seen}
+          onChange={(value) => void set({ remember_last_seen: value }, { remember_last_seen })}
+        />
+      )}
+      {free("retention_days") && (
         <Choice<Retention>
           label={t("house.retention")}
           hint={t("house.retention.hint")}
@@ -60,6 +74,39 @@ function Rules({ rules }: { rules: HouseRules }) {
           onChange={(value) => void set({ retention_days: RETENTION[value] }, { retention_days })}
         />
       )}
+      {retention_days !== null && <Due />}
+      {rules.locked.length > 0 && <p className="text-soft">{t("house.locked")}</p>}
     </div>
+  );
+}
+
+/** Whom the camera has not seen for long: each leads to the page where they can be forgotten. */
+function Due() {
+  const { t } = useLanguage();
+  return (
+    <Await query={useDue(true)}>
+      {({ due }) =>
+        due.length === 0 ? (
+          <p>{t("house.due.none")}</p>
+        ) : (
+          <div className="grid gap-2">
+            <p className="font-semibold">{t("house.due")}</p>
+            <ul className="grid gap-1">
+              {due.map((person) => (
+                <li key={person.person_id}>
+                  <Link
+                    href={`/people/${person.person_id}`}
+                    className="flex min-h-16 items-center gap-3.5 rounded-2xl p-2 font-semibold hover:bg-sunken"
+                  >
+                    <Portrait personId={person.person_id} className="size-14 rounded-full" />
+                    {person.name}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </div>
+        )
+      }
+    </Await>
   );
 }
