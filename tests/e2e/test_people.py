@@ -272,6 +272,102 @@ def test_an_unknown_face_goes_to_someone_who_is_here(visits: Visits, home: Home)
     assert (names(home), person(home, joe)["embedding_count"]) == (["Joe"], 2)
 
 
+@pytest.fixture
+def house_that_asks(home: Home) -> Iterator[None]:
+    """Nobody is remembered there without consent."""
+    with home.client() as client:
+        client.patch("/settings", json={"require_consent": True}).raise_for_status()
+        yield
+        client.patch("/settings", json={"require_consent": False}).raise_for_status()
+
+
+def consent(home: Home) -> dict[str, Any]:
+    """That of the one person who is remembered, without its day."""
+    with home.client() as client:
+        [only] = client.get("/persons").json()["data"]["persons"]
+    return {key: only["consent"][key] for key in ("given_by", "capacity", "valid_until")}
+
+
+def test_where_the_house_asks_for_consent_nobody_is_added_without_it(
+    visits: Visits, home: Home, files: Path, house_that_asks: None, check_axe: Callable[[Page], None]
+) -> None:
+    page = visits.open("/add", viewport=PHONE, reduced_motion="reduce")
+    page.locator("input[type=file]").set_input_files(files / "joe.jpg")
+    page.get_by_label("Name", exact=True).fill("Joe")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_text("Choose who agrees.")).to_be_visible()
+    assert names(home) == []
+    page.get_by_label("I agree myself").check()
+    expect(page.get_by_label("Full name of who agrees")).to_have_value("Joe")
+    page.get_by_label("Someone else, as …").check()
+    page.get_by_label("As what").fill("parent")
+    page.get_by_label("Full name of who agrees").fill("Jill Miller")
+    page.get_by_label("Until").fill("2000-01-01")
+    expect(page.get_by_text("This is before the day of the consent.")).to_be_visible()
+    check_axe(page)
+    page.get_by_label("Until").fill("2099-12-31")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_role("heading", name="Visage knows Joe now")).to_be_visible()
+    assert consent(home) == {"given_by": "Jill Miller", "capacity": "parent", "valid_until": "2099-12-31"}
+
+
+def test_a_page_that_does_not_know_yet_that_consent_is_asked_for_learns_it(
+    visits: Visits, home: Home, house_that_asks: None
+) -> None:
+    walk_past(home, ASTRONAUT)
+    rules = {"target_fpir": 0.01, "retention_days": None, "remember_last_seen": False, "require_consent": False}
+    page = visits.open("/people")
+    page.route(
+        "**/api/v1/settings",
+        lambda route: route.fulfill(json={"success": True, "error": None, "data": rules | {"locked": []}}),
+    )
+    visits.expected = ("refused: 422 POST",)
+    page.goto("/unknown")
+    page.get_by_role("button", name="Who is this?").click()
+    dialog = page.get_by_role("dialog", name="Who is this?")
+    dialog.get_by_label("Name", exact=True).fill("Eileen")
+    page.keyboard.press("Enter")
+    dialog.get_by_label("I agree myself").check()
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="No unknown faces")).to_be_visible()
+    assert consent(home) == {"given_by": "Eileen", "capacity": "self", "valid_until": None}
+
+
+def test_a_face_of_someone_who_never_agreed_is_asked_about_and_then_the_record_is_edited(
+    visits: Visits, home: Home, request: pytest.FixtureRequest
+) -> None:
+    joe = home.register("Joe", BIDEN)
+    request.getfixturevalue("house_that_asks")
+    walk_past(home, ASTRONAUT)
+    page = visits.open("/unknown")
+    page.get_by_role("button", name="Who is this?").click()
+    page.get_by_role("button", name="Someone who is here already").click()
+    page.get_by_role("dialog").get_by_role("button", name="Joe").click()
+    page.get_by_label("I decide for this person").check()
+    page.get_by_label("Full name of who agrees").fill("Jill Miller")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="No unknown faces")).to_be_visible()
+    with home.client() as client:
+        client.patch("/settings", json={"require_consent": False}).raise_for_status()
+    page.goto(f"/people/{joe}")
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Jill Miller agreed for this person on")).to_be_visible()
+    dialog.get_by_role("button", name="Change").click()
+    dialog.get_by_label("I agree myself").check()
+    dialog.get_by_label("Full name of who agrees").fill("Joe")
+    dialog.get_by_label("Agreed on").fill("2024-02-29")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert person(home, joe)["consent"]["given_on"] == "2024-02-29"
+    page.get_by_role("button", name="Edit").click()
+    expect(dialog.get_by_text("Joe agreed in person on February 29, 2024.")).to_be_visible()
+    dialog.get_by_role("button", name="Remove").click()
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert person(home, joe)["consent"] is None
+
+
 def test_the_report_shows_whom_to_look_after_and_mends_it(visits: Visits, home: Home) -> None:
     barack = home.register("Barack", OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, BIDEN)
     joe = home.register("Joe", BIDEN)

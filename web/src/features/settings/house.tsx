@@ -38,7 +38,7 @@ function Rules({ rules }: { rules: HouseRules }) {
       toast(explain(error, t));
     }
   };
-  const { target_fpir, retention_days, remember_last_seen } = rules;
+  const { target_fpir, retention_days, remember_last_seen, require_consent } = rules;
   const free = (name: keyof Change) => !rules.locked.includes(name);
   return (
     <div className="grid gap-7">
@@ -52,6 +52,14 @@ function Rules({ rules }: { rules: HouseRules }) {
             label: t(`house.caution.${value}`),
           }))}
           onChange={(value) => void set({ target_fpir: CAUTION[value] }, { target_fpir })}
+        />
+      )}
+      {free("require_consent") && (
+        <Switch
+          label={t("house.consent")}
+          hint={t("house.consent.hint")}
+          checked={require_consent}
+          onChange={(value) => void set({ require_consent: value }, { require_consent })}
         />
       )}
       {free("remember_last_seen") && retention_days === null && (
