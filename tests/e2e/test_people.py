@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +17,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from websockets.sync.client import connect
 
+from tests.api.conftest import VISAGE
+from tests.bank.test_backup import back_up
 from tests.e2e import scenes
 from tests.e2e.conftest import PHONE, Camera, Home, Visits
 from tests.e2e.scenes import ASTRONAUT, BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING
+from visage.bank.keys import add_recovery_key
+from visage.bank.sqlite import open_store
 
 _FRAMES_A_VIEW = 90
 """Three seconds of the fake camera."""
@@ -41,6 +47,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "night.jpg").write_bytes(scenes.jpeg(scenes.darkened(scenes.close_up(BIDEN, 480, 600), 0.12)))
     (folder / "letter.jpg").write_text("Dear Anna, no picture this time.")
     return folder
+
+
+@pytest.fixture(scope="module")
+def old_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of another computer, which knows Barack. To be copied."""
+    folder = tmp_path_factory.mktemp("old")
+    (folder / "barack.jpg").write_bytes(scenes.photo(OBAMA))
+    call = [VISAGE, "register", "Barack", folder / "barack.jpg", "--data-dir", folder / "data"]
+    subprocess.run(call, capture_output=True, timeout=60, check=True)  # Playwright's loop runs in this process
+    return folder / "data"
 
 
 def show_turning(camera: Camera) -> None:
@@ -311,10 +327,10 @@ def test_where_the_house_asks_for_consent_nobody_is_added_without_it(
     assert consent(home) == {"given_by": "Jill Miller", "capacity": "parent", "valid_until": "2099-12-31"}
 
 
-def test_a_page_that_does_not_know_yet_that_consent_is_asked_for_learns_it(
-    visits: Visits, home: Home, house_that_asks: None
+def test_who_is_this_asks_for_consent_even_where_the_page_did_not_know_that_it_must(
+    visits: Visits, home: Home, camera: Camera, house_that_asks: None
 ) -> None:
-    walk_past(home, ASTRONAUT)
+    camera.show("unknown")
     rules = {"target_fpir": 0.01, "retention_days": None, "remember_last_seen": False, "require_consent": False}
     page = visits.open("/people")
     page.route(
@@ -322,14 +338,14 @@ def test_a_page_that_does_not_know_yet_that_consent_is_asked_for_learns_it(
         lambda route: route.fulfill(json={"success": True, "error": None, "data": rules | {"locked": []}}),
     )
     visits.expected = ("refused: 422 POST",)
-    page.goto("/unknown")
+    page.get_by_role("link", name="Live").click()
     page.get_by_role("button", name="Who is this?").click()
     dialog = page.get_by_role("dialog", name="Who is this?")
     dialog.get_by_label("Name", exact=True).fill("Eileen")
     page.keyboard.press("Enter")
     dialog.get_by_label("I agree myself").check()
-    dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("heading", name="No unknown faces")).to_be_visible()
+    dialog.get_by_role("button", name="Remember").click()
+    expect(dialog).to_be_hidden()
     assert consent(home) == {"given_by": "Eileen", "capacity": "self", "valid_until": None}
 
 
@@ -433,13 +449,49 @@ def test_a_backup_brings_everybody_back_and_a_copy_can_be_taken_along(
         page.get_by_role("button", name="Choose a backup").click()
     visits.expected = ("refused: 503",)  # while the bank is exchanged
     chooser.value.set_files(tmp_path / "backup")
-    expect(message(page).get_by_text("The backup is back.")).to_be_visible(timeout=20_000)
+    result = page.get_by_role("status").filter(has_text="The backup is back.")
+    expect(result).to_be_focused(timeout=20_000)
+    expect(result).to_contain_text("One person is here now")
+    expect(result).to_contain_text("visage.db.before-")
     assert names(home) == ["Barack"]
     page.goto(f"/people/{person_id}")
     with page.expect_download() as copy:
         page.get_by_role("button", name="Save a copy").click()
     with ZipFile(copy.value.path()) as archive:
         assert any(name.endswith(".jpg") for name in archive.namelist())
+
+
+def test_a_backup_of_another_computer_comes_back_with_the_recovery_key(
+    visits: Visits, home: Home, old_bank: Path, files: Path, tmp_path: Path, check_axe: Callable[[Page], None]
+) -> None:
+    home.register("Joe", BIDEN)
+    store = open_store(old_bank)
+    paper = add_recovery_key(store)
+    store.close()
+    old = back_up(old_bank, tmp_path / "old.visage")
+    page = visits.open("/settings", viewport=PHONE, reduced_motion="reduce")
+    visits.expected = ("refused: 422 POST", "refused: 503")  # the wrong keys; while the bank is exchanged
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a backup").click()
+    chooser.value.set_files(old)
+    field = page.get_by_label("Recovery key")
+    expect(field).to_be_focused()
+    field.fill("AAAA " * 8)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This recovery key does not fit.")).to_be_visible()
+    check_axe(page)
+    assert names(home) == ["Joe"]
+    field.fill(paper)
+    page.get_by_role("button", name="Bring it back").click()
+    result = page.get_by_role("status").filter(has_text="The backup is back.")
+    expect(result).to_contain_text("One person is here now", timeout=20_000)
+    check_axe(page)
+    assert names(home) == ["Barack"]
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a backup").click()
+    chooser.value.set_files(files / "joe.jpg")
+    expect(page.get_by_text("This is no backup of Visage")).to_be_visible()
+    assert names(home) == ["Barack"]
 
 
 def test_the_false_name_target_is_changed_in_words_and_taken_back(visits: Visits, home: Home) -> None:
