@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -14,15 +15,17 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from websockets.sync.client import connect
 
-from tests.api.conftest import VISAGE
+from tests.api.conftest import VISAGE, start
 from tests.bank.test_backup import back_up
 from tests.e2e import scenes
 from tests.e2e.conftest import PHONE, Camera, Home, Visits
 from tests.e2e.scenes import ASTRONAUT, BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING
 from visage.bank.keys import add_recovery_key
+from visage.bank.preferences import PreferenceStore
+from visage.bank.retention import MARK, SINCE
 from visage.bank.sqlite import open_store
 
 _FRAMES_A_VIEW = 90
@@ -494,6 +497,37 @@ def test_a_backup_of_another_computer_comes_back_with_the_recovery_key(
     assert names(home) == ["Barack"]
 
 
+def test_who_was_not_seen_for_long_is_listed_with_reasons_and_goes_once_the_date_is_confirmed(
+    browser: Browser, old_bank: Path, tmp_path: Path, check_axe: Callable[[Page], None]
+) -> None:
+    shutil.copytree(old_bank, tmp_path / "data")
+    stand_still(tmp_path / "data", days=100)
+    server = start(tmp_path / "data")
+    visits = Visits(browser, server)
+    try:
+        page = visits.open("/settings", viewport=PHONE, reduced_motion="reduce")
+        row = page.get_by_role("listitem").filter(has_text="Barack")
+        expect(row).to_contain_text("Never seen by the camera. 100 days since")
+        expect(page.get_by_text(re.compile("Is today .*nobody is forgotten by itself."))).to_be_visible()
+        check_axe(page)
+        page.get_by_role("button", name="Forget them now").click()
+        dialog = page.get_by_role("dialog", name="Forget one person?")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        expect(dialog).to_contain_text("Barack")
+        expect(dialog).to_contain_text("This cannot be taken back.")
+        expect(dialog).to_contain_text("You say that today is")
+        check_axe(page)
+        dialog.get_by_role("button", name="The date is right: forget for good").click()
+        expect(message(page).get_by_text("One person is forgotten.")).to_be_visible()
+        expect(page.get_by_text("Nobody is due at present.")).to_be_visible()
+        expect(page.get_by_text("Is today")).to_have_count(0)
+        assert names(Home(server)) == []
+        visits.verify()
+    finally:
+        visits.close()
+        server.stop()
+
+
 def test_the_false_name_target_is_changed_in_words_and_taken_back(visits: Visits, home: Home) -> None:
     page = visits.open("/settings")
     page.get_by_label("Rather silent").click()
@@ -582,6 +616,20 @@ def test_screens_with_people_are_fit_for_everybody_in_light_and_dark(
         page.get_by_role("dialog").wait_for()
         check(dark=False)
         page.keyboard.press("Escape")
+
+
+def stand_still(data_dir: Path, *, days: int) -> None:
+    """Nobody was seen for so long, and the server did not run; retention was on."""
+    then = datetime.now(UTC) - timedelta(days=days)
+    store = open_store(data_dir)
+    preferences = PreferenceStore(store.transaction)
+    preferences.write({"retention_days": 90})
+    preferences.keep_time(SINCE, then)
+    preferences.keep_time(MARK, then)
+    with store.transaction() as connection:
+        aged = f"UPDATE persons SET created_at = created_at - {days} * 86400000000"
+        connection.exec_driver_sql(aged)
+    store.close()
 
 
 def message(page: Page) -> Locator:

@@ -56,9 +56,9 @@ export function usePeople(words: string) {
 const ABOUT_PEOPLE: readonly unknown[] = ["persons", "report", "unknowns"];
 
 /** Whoever is remembered has changed: everything that shows them is asked for again, but whoever is gone. */
-export function refreshPeople(queries: QueryClient, gone: string | null = null): Promise<unknown> {
+export function refreshPeople(queries: QueryClient, ...gone: string[]): Promise<unknown> {
   return queries.invalidateQueries({
-    predicate: ({ queryKey: [about, which] }) => ABOUT_PEOPLE.includes(about) && (gone === null || which !== gone),
+    predicate: ({ queryKey: [about, which] }) => ABOUT_PEOPLE.includes(about) && !gone.includes(String(which)),
   });
 }
 
