@@ -97,7 +97,11 @@ class FaceNotUsable(InputError):
 
 
 class InvalidBackup(InputError):
-    """A file that is no backup, is damaged, or does not open; nothing was changed."""
+    """A file that is no backup, is damaged, or does not open; nothing was changed.
+
+    Where only the key is not here, `details.needs` says what opens it: `passphrase`, `key_file`, `recovery_key`; or
+    `server_passphrase`, one that this server must be started with.
+    """
 
     code = "INVALID_BACKUP"
     default_message = "This is no backup of Visage, or it is damaged"

@@ -101,8 +101,9 @@ def test_another_machine_restores_with_the_recovery_key_and_its_paper_stays_good
     paper = keys.add_recovery_key(store)
     store.close()
     path = back_up(home, tmp_path / "b.visage")
-    with pytest.raises(InvalidBackup, match="letter by letter"):
+    with pytest.raises(InvalidBackup, match="letter by letter") as refused:
         restore(tmp_path / "new", path, secrets=Secrets(recovery_key="A" * 32))
+    assert refused.value.details == {"needs": ["key_file", "recovery_key"]}
     restore(tmp_path / "new", path, secrets=Secrets(recovery_key=paper))
     assert names(tmp_path / "new") == ["Ann", "Bob"]
     (tmp_path / "new" / KEY_FILE_NAME).unlink()

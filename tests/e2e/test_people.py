@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -12,12 +15,18 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from websockets.sync.client import connect
 
+from tests.api.conftest import VISAGE, start
+from tests.bank.test_backup import back_up
 from tests.e2e import scenes
 from tests.e2e.conftest import PHONE, Camera, Home, Visits
 from tests.e2e.scenes import ASTRONAUT, BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING
+from visage.bank.keys import add_recovery_key
+from visage.bank.preferences import PreferenceStore
+from visage.bank.retention import MARK, SINCE
+from visage.bank.sqlite import open_store
 
 _FRAMES_A_VIEW = 90
 """Three seconds of the fake camera."""
@@ -41,6 +50,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "night.jpg").write_bytes(scenes.jpeg(scenes.darkened(scenes.close_up(BIDEN, 480, 600), 0.12)))
     (folder / "letter.jpg").write_text("Dear Anna, no picture this time.")
     return folder
+
+
+@pytest.fixture(scope="module")
+def old_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of another computer, which knows Barack. To be copied."""
+    folder = tmp_path_factory.mktemp("old")
+    (folder / "barack.jpg").write_bytes(scenes.photo(OBAMA))
+    call = [VISAGE, "register", "Barack", folder / "barack.jpg", "--data-dir", folder / "data"]
+    subprocess.run(call, capture_output=True, timeout=60, check=True)  # Playwright's loop runs in this process
+    return folder / "data"
 
 
 def show_turning(camera: Camera) -> None:
@@ -272,6 +291,102 @@ def test_an_unknown_face_goes_to_someone_who_is_here(visits: Visits, home: Home)
     assert (names(home), person(home, joe)["embedding_count"]) == (["Joe"], 2)
 
 
+@pytest.fixture
+def house_that_asks(home: Home) -> Iterator[None]:
+    """Nobody is remembered there without consent."""
+    with home.client() as client:
+        client.patch("/settings", json={"require_consent": True}).raise_for_status()
+        yield
+        client.patch("/settings", json={"require_consent": False}).raise_for_status()
+
+
+def consent(home: Home) -> dict[str, Any]:
+    """That of the one person who is remembered, without its day."""
+    with home.client() as client:
+        [only] = client.get("/persons").json()["data"]["persons"]
+    return {key: only["consent"][key] for key in ("given_by", "capacity", "valid_until")}
+
+
+def test_where_the_house_asks_for_consent_nobody_is_added_without_it(
+    visits: Visits, home: Home, files: Path, house_that_asks: None, check_axe: Callable[[Page], None]
+) -> None:
+    page = visits.open("/add", viewport=PHONE, reduced_motion="reduce")
+    page.locator("input[type=file]").set_input_files(files / "joe.jpg")
+    page.get_by_label("Name", exact=True).fill("Joe")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_text("Choose who agrees.")).to_be_visible()
+    assert names(home) == []
+    page.get_by_label("I agree myself").check()
+    expect(page.get_by_label("Full name of who agrees")).to_have_value("Joe")
+    page.get_by_label("Someone else, as …").check()
+    page.get_by_label("As what").fill("parent")
+    page.get_by_label("Full name of who agrees").fill("Jill Miller")
+    page.get_by_label("Until").fill("2000-01-01")
+    expect(page.get_by_text("This is before the day of the consent.")).to_be_visible()
+    check_axe(page)
+    page.get_by_label("Until").fill("2099-12-31")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_role("heading", name="Visage knows Joe now")).to_be_visible()
+    assert consent(home) == {"given_by": "Jill Miller", "capacity": "parent", "valid_until": "2099-12-31"}
+
+
+def test_who_is_this_asks_for_consent_even_where_the_page_did_not_know_that_it_must(
+    visits: Visits, home: Home, camera: Camera, house_that_asks: None
+) -> None:
+    camera.show("unknown")
+    rules = {"target_fpir": 0.01, "retention_days": None, "remember_last_seen": False, "require_consent": False}
+    page = visits.open("/people")
+    page.route(
+        "**/api/v1/settings",
+        lambda route: route.fulfill(json={"success": True, "error": None, "data": rules | {"locked": []}}),
+    )
+    visits.expected = ("refused: 422 POST",)
+    page.get_by_role("link", name="Live").click()
+    page.get_by_role("button", name="Who is this?").click()
+    dialog = page.get_by_role("dialog", name="Who is this?")
+    dialog.get_by_label("Name", exact=True).fill("Eileen")
+    page.keyboard.press("Enter")
+    dialog.get_by_label("I agree myself").check()
+    dialog.get_by_role("button", name="Remember").click()
+    expect(dialog).to_be_hidden()
+    assert consent(home) == {"given_by": "Eileen", "capacity": "self", "valid_until": None}
+
+
+def test_a_face_of_someone_who_never_agreed_is_asked_about_and_then_the_record_is_edited(
+    visits: Visits, home: Home, request: pytest.FixtureRequest
+) -> None:
+    joe = home.register("Joe", BIDEN)
+    request.getfixturevalue("house_that_asks")
+    walk_past(home, ASTRONAUT)
+    page = visits.open("/unknown")
+    page.get_by_role("button", name="Who is this?").click()
+    page.get_by_role("button", name="Someone who is here already").click()
+    page.get_by_role("dialog").get_by_role("button", name="Joe").click()
+    page.get_by_label("I decide for this person").check()
+    page.get_by_label("Full name of who agrees").fill("Jill Miller")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="No unknown faces")).to_be_visible()
+    with home.client() as client:
+        client.patch("/settings", json={"require_consent": False}).raise_for_status()
+    page.goto(f"/people/{joe}")
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Jill Miller agreed for this person on")).to_be_visible()
+    dialog.get_by_role("button", name="Change").click()
+    dialog.get_by_label("I agree myself").check()
+    dialog.get_by_label("Full name of who agrees").fill("Joe")
+    dialog.get_by_label("Agreed on").fill("2024-02-29")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert person(home, joe)["consent"]["given_on"] == "2024-02-29"
+    page.get_by_role("button", name="Edit").click()
+    expect(dialog.get_by_text("Joe agreed in person on February 29, 2024.")).to_be_visible()
+    dialog.get_by_role("button", name="Remove").click()
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert person(home, joe)["consent"] is None
+
+
 def test_the_report_shows_whom_to_look_after_and_mends_it(visits: Visits, home: Home) -> None:
     barack = home.register("Barack", OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, BIDEN)
     joe = home.register("Joe", BIDEN)
@@ -337,13 +452,80 @@ def test_a_backup_brings_everybody_back_and_a_copy_can_be_taken_along(
         page.get_by_role("button", name="Choose a backup").click()
     visits.expected = ("refused: 503",)  # while the bank is exchanged
     chooser.value.set_files(tmp_path / "backup")
-    expect(message(page).get_by_text("The backup is back.")).to_be_visible(timeout=20_000)
+    result = page.get_by_role("status").filter(has_text="The backup is back.")
+    expect(result).to_be_focused(timeout=20_000)
+    expect(result).to_contain_text("One person is here now")
+    expect(result).to_contain_text("visage.db.before-")
     assert names(home) == ["Barack"]
     page.goto(f"/people/{person_id}")
     with page.expect_download() as copy:
         page.get_by_role("button", name="Save a copy").click()
     with ZipFile(copy.value.path()) as archive:
         assert any(name.endswith(".jpg") for name in archive.namelist())
+
+
+def test_a_backup_of_another_computer_comes_back_with_the_recovery_key(
+    visits: Visits, home: Home, old_bank: Path, files: Path, tmp_path: Path, check_axe: Callable[[Page], None]
+) -> None:
+    home.register("Joe", BIDEN)
+    store = open_store(old_bank)
+    paper = add_recovery_key(store)
+    store.close()
+    old = back_up(old_bank, tmp_path / "old.visage")
+    page = visits.open("/settings", viewport=PHONE, reduced_motion="reduce")
+    visits.expected = ("refused: 422 POST", "refused: 503")  # the wrong keys; while the bank is exchanged
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a backup").click()
+    chooser.value.set_files(old)
+    field = page.get_by_label("Recovery key")
+    expect(field).to_be_focused()
+    field.fill("AAAA " * 8)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This recovery key does not fit.")).to_be_visible()
+    check_axe(page)
+    assert names(home) == ["Joe"]
+    field.fill(paper)
+    page.get_by_role("button", name="Bring it back").click()
+    result = page.get_by_role("status").filter(has_text="The backup is back.")
+    expect(result).to_contain_text("One person is here now", timeout=20_000)
+    check_axe(page)
+    assert names(home) == ["Barack"]
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a backup").click()
+    chooser.value.set_files(files / "joe.jpg")
+    expect(page.get_by_text("This is no backup of Visage")).to_be_visible()
+    assert names(home) == ["Barack"]
+
+
+def test_who_was_not_seen_for_long_is_listed_with_reasons_and_goes_once_the_date_is_confirmed(
+    browser: Browser, old_bank: Path, tmp_path: Path, check_axe: Callable[[Page], None]
+) -> None:
+    shutil.copytree(old_bank, tmp_path / "data")
+    stand_still(tmp_path / "data", days=100)
+    server = start(tmp_path / "data")
+    visits = Visits(browser, server)
+    try:
+        page = visits.open("/settings", viewport=PHONE, reduced_motion="reduce")
+        row = page.get_by_role("listitem").filter(has_text="Barack")
+        expect(row).to_contain_text("Never seen by the camera. 100 days since")
+        expect(page.get_by_text(re.compile("Is today .*nobody is forgotten by itself."))).to_be_visible()
+        check_axe(page)
+        page.get_by_role("button", name="Forget them now").click()
+        dialog = page.get_by_role("dialog", name="Forget one person?")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+        expect(dialog).to_contain_text("Barack")
+        expect(dialog).to_contain_text("This cannot be taken back.")
+        expect(dialog).to_contain_text("You say that today is")
+        check_axe(page)
+        dialog.get_by_role("button", name="The date is right: forget for good").click()
+        expect(message(page).get_by_text("One person is forgotten.")).to_be_visible()
+        expect(page.get_by_text("Nobody is due at present.")).to_be_visible()
+        expect(page.get_by_text("Is today")).to_have_count(0)
+        assert names(Home(server)) == []
+        visits.verify()
+    finally:
+        visits.close()
+        server.stop()
 
 
 def test_the_false_name_target_is_changed_in_words_and_taken_back(visits: Visits, home: Home) -> None:
@@ -434,6 +616,20 @@ def test_screens_with_people_are_fit_for_everybody_in_light_and_dark(
         page.get_by_role("dialog").wait_for()
         check(dark=False)
         page.keyboard.press("Escape")
+
+
+def stand_still(data_dir: Path, *, days: int) -> None:
+    """Nobody was seen for so long, and the server did not run; retention was on."""
+    then = datetime.now(UTC) - timedelta(days=days)
+    store = open_store(data_dir)
+    preferences = PreferenceStore(store.transaction)
+    preferences.write({"retention_days": 90})
+    preferences.keep_time(SINCE, then)
+    preferences.keep_time(MARK, then)
+    with store.transaction() as connection:
+        aged = f"UPDATE persons SET created_at = created_at - {days} * 86400000000"
+        connection.exec_driver_sql(aged)
+    store.close()
 
 
 def message(page: Page) -> Locator:

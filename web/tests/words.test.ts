@@ -1,5 +1,7 @@
 import { expect, test, vi } from "vitest";
+import { ApiError } from "@/client/api";
 import { changeOf, registration } from "@/client/people";
+import { asksForConsent, draftOf, newConsent, recordOf } from "@/features/people/consent";
 import { gradeOf } from "@/features/people/quality-words";
 import { pairOf } from "@/features/report/settled";
 import { cautionOf, retentionOf } from "@/features/settings/caution";
@@ -74,4 +76,30 @@ test("what is held back is done once, and not at all when it was undone", async 
   await Promise.all([release("b"), releaseAll()]);
   await release("b");
   expect(run).toHaveBeenCalledTimes(1);
+});
+
+test("a consent is complete or none, and comes back from its form as it was", () => {
+  const empty = { ...newConsent(), givenOn: "2025-12-04" };
+  expect(recordOf(empty, "Anna")).toBeNull();
+  const self = recordOf({ ...empty, who: "self" }, "Anna");
+  expect(self).toMatchObject({ given_by: "Anna", capacity: "self", given_on: "2025-12-04", valid_until: null });
+  expect(recordOf({ ...empty, who: "representative" }, "Anna")).toBeNull();
+  expect(recordOf({ ...empty, who: "self", until: "2025-12-03" }, "Anna")).toBeNull();
+  expect(recordOf({ ...empty, who: "else", as: " ", givenBy: "Eva" }, "Anna")).toBeNull();
+  for (const capacity of ["self", "representative", "legal guardian"]) {
+    const kept = {
+      given_by: "Eva",
+      capacity,
+      given_on: "2024-02-29",
+      valid_until: "2030-01-01",
+      text_version: "2",
+    };
+    expect(recordOf(draftOf(kept), "Anna")).toEqual(kept);
+  }
+});
+
+test("only a refusal that names consent asks for it", () => {
+  const refusal = (field: string) => new ApiError("VALIDATION_ERROR", "", 422, { fields: [{ field, message: "" }] });
+  expect(["consent", "name"].map((field) => asksForConsent(refusal(field)))).toEqual([true, false]);
+  expect(asksForConsent(new ApiError("BANK_ERROR", "", 507))).toBe(false);
 });

@@ -238,7 +238,8 @@ class Service:
         if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
             raise InvalidBackup(
                 "This bank was protected by a passphrase, and this server was started without one. Start it with "
-                "VISAGE_PASSPHRASE, or stop it and run `visage restore`"
+                "VISAGE_PASSPHRASE, or stop it and run `visage restore`",
+                {"needs": ["server_passphrase"]},
             )
         self._recognizer = None
         try:

@@ -280,11 +280,20 @@ def _key_of(
             if record.fits(Vault(candidate)):
                 return "file", candidate
     except BankError as exc:
-        raise InvalidBackup(exc.message) from exc
+        raise InvalidBackup(exc.message, {"needs": _needed(record)}) from exc
     kinds = [] if slot is None else ["the passphrase that the bank had"]
     kinds += ["the key file that the bank had"] if slot is None else []
     kinds += ["the recovery key from paper"] if record.slot("recovery") is not None else []
-    raise InvalidBackup(f"The backup does not open with the key that is here. It needs {' or '.join(kinds)}")
+    raise InvalidBackup(
+        f"The backup does not open with the key that is here. It needs {' or '.join(kinds)}",
+        {"needs": _needed(record)},
+    )
+
+
+def _needed(record: KeyRecord) -> list[str]:
+    """What opens a bank, in words for programs."""
+    needed = ["key_file" if record.slot("passphrase") is None else "passphrase"]
+    return [*needed, "recovery_key"] if record.slot("recovery") is not None else needed
 
 
 def _open_staged(data_dir: Path, master_key: bytes) -> SqlStore:

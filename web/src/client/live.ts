@@ -1,4 +1,5 @@
-import { api, asForm, call } from "./api";
+import { api, asForm, call, type Schema } from "./api";
+import { consentField } from "./people";
 
 /** "That's wrong": this face is not that person. Gives the id by which that can be taken back. */
 export async function notMe(person_id: string, identification_id: string): Promise<string> {
@@ -19,9 +20,13 @@ export function takeBack(undo_id: string): Promise<unknown> {
 /** Give a face before the camera a name: the entry that waits for one, or else the picture of it. */
 export async function nameFace(
   face: { unknownId: string | null; picture: Blob | null },
-  person: { name: string; relationship: string },
+  person: { name: string; relationship: string; consent: Schema["Consent"] | null },
 ): Promise<unknown> {
-  const fields = { name: person.name, relationship: person.relationship || null };
+  const fields = {
+    name: person.name,
+    relationship: person.relationship || null,
+    ...consentField(person.consent),
+  };
   if (face.unknownId !== null)
     return call(
       api.POST("/api/v1/unknowns/{unknown_id}/register", {

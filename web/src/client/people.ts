@@ -19,6 +19,9 @@ export interface Details {
   notes: string;
 }
 
+/** Who agreed that a person is remembered. */
+type Consent = Schema["Consent"] | null;
+
 /** One person, with photos. */
 export const personQuery = (person_id: string) =>
   queryOptions({
@@ -53,9 +56,9 @@ export function usePeople(words: string) {
 const ABOUT_PEOPLE: readonly unknown[] = ["persons", "report", "unknowns"];
 
 /** Whoever is remembered has changed: everything that shows them is asked for again, but whoever is gone. */
-export function refreshPeople(queries: QueryClient, gone: string | null = null): Promise<unknown> {
+export function refreshPeople(queries: QueryClient, ...gone: string[]): Promise<unknown> {
   return queries.invalidateQueries({
-    predicate: ({ queryKey: [about, which] }) => ABOUT_PEOPLE.includes(about) && (gone === null || which !== gone),
+    predicate: ({ queryKey: [about, which] }) => ABOUT_PEOPLE.includes(about) && !gone.includes(String(which)),
   });
 }
 
@@ -66,13 +69,14 @@ function usePeopleMutation<V, T>(mutationFn: (values: V) => Promise<T>) {
 
 /** Remember someone: up to ten pictures at once. */
 export function useRegister() {
-  return usePeopleMutation(({ details, images }: { details: Details; images: readonly Blob[] }) =>
-    call(
-      api.POST("/api/v1/register", {
-        body: { ...registration(details), image: images } as never,
-        bodySerializer: asForm,
-      }),
-    ),
+  return usePeopleMutation(
+    ({ details, consent, images }: { details: Details; consent: Consent; images: readonly Blob[] }) =>
+      call(
+        api.POST("/api/v1/register", {
+          body: { ...registration(details), ...consentField(consent), image: images } as never,
+          bodySerializer: asForm,
+        }),
+      ),
   );
 }
 
@@ -159,8 +163,18 @@ export function registration(details: Details) {
   };
 }
 
+/** The field of a form that says who agreed. */
+export function consentField(consent: Consent) {
+  return { consent: consent === null ? null : JSON.stringify(consent) };
+}
+
 /** What to send after editing; only the texts that differ, so that what others wrote meanwhile stays. */
-export function changeOf(before: Details, after: Details): Schema["PersonChange"] | null {
+export function changeOf(
+  before: Details,
+  after: Details,
+  agreedBefore: Consent = null,
+  agreed: Consent = agreedBefore,
+): Schema["PersonChange"] | null {
   const change: Schema["PersonChange"] = {};
   if (after.name.trim() !== before.name) change.name = after.name.trim();
   if (after.relationship.trim() !== before.relationship) change.relationship = after.relationship.trim() || null;
@@ -168,6 +182,7 @@ export function changeOf(before: Details, after: Details): Schema["PersonChange"
   for (const key of ["remember", "notes"] as const)
     if (after[key].trim() !== before[key]) metadata[key] = after[key].trim() || null;
   if (Object.keys(metadata).length > 0) change.metadata = metadata;
+  if (JSON.stringify(agreed) !== JSON.stringify(agreedBefore)) change.consent = agreed;
   return Object.keys(change).length > 0 ? change : null;
 }
 

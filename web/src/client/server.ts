@@ -1,5 +1,6 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, call, type Schema } from "./api";
+import { refreshPeople } from "./people";
 import type { Role } from "./session";
 
 /** Which routes the server has, as "GET /api/v1/keys": a page may meet an older server. */
@@ -69,7 +70,18 @@ export function useChangeHouseRules() {
   });
 }
 
-/** Who was not seen for so long that they may be forgotten; nobody is without being asked about. */
+/** Who was not seen for so long that the server forgets them, and whether it believes the clock. */
 export function useDue(enabled: boolean) {
   return useQuery({ queryKey: ["due"], queryFn: () => call(api.GET("/api/v1/retention")), enabled });
+}
+
+/** Forget those who are due, at once; for good. */
+export function usePurge() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { person_ids: string[]; clock_is_right: boolean }) =>
+      call(api.POST("/api/v1/purge", { body })),
+    onSuccess: ({ person_ids }) =>
+      Promise.all([queries.invalidateQueries({ queryKey: ["due"] }), refreshPeople(queries, ...person_ids)]),
+  });
 }

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ApiError, api, asForm, call, type Schema } from "./api";
-import { merge, refreshPeople } from "./people";
+import { consentField, merge, refreshPeople } from "./people";
 
 export type UnknownFace = Schema["Unknown"];
 
@@ -15,8 +15,10 @@ export function useUnknowns() {
   });
 }
 
-/** Whose face it is: someone new, or someone who is here already. */
-export type Answer = { name: string; relationship: string } | { person: Schema["Person"] };
+/** Whose face it is, someone new or someone who is here already; and who agreed, where that is asked for. */
+export type Answer = ({ name: string; relationship: string } | { person: Schema["Person"] }) & {
+  consent: Schema["Consent"] | null;
+};
 
 export function useNameUnknown() {
   const queries = useQueryClient();
@@ -26,13 +28,27 @@ export function useNameUnknown() {
       const named = await call(
         api.POST("/api/v1/unknowns/{unknown_id}/register", {
           params: { path: { unknown_id } },
-          body: { name: name.trim(), relationship: relationship?.trim() || null } as never,
+          body: {
+            name: name.trim(),
+            relationship: relationship?.trim() || null,
+            ...consentField(answer.consent),
+          } as never,
           bodySerializer: asForm,
         }),
       );
       // The server adds a face to whom it resembles; a look that is quite another comes as a person of its own.
-      if ("person" in answer && named.person_id !== answer.person.person_id)
-        await merge(answer.person.person_id, named.person_id);
+      if ("person" in answer && named.person_id !== answer.person.person_id) {
+        const { person_id } = answer.person;
+        await merge(person_id, named.person_id);
+        // Its consent went with that entry.
+        if (answer.consent !== null && answer.person.consent == null)
+          await call(
+            api.PATCH("/api/v1/persons/{person_id}", {
+              params: { path: { person_id } },
+              body: { consent: { ...answer.consent } },
+            }),
+          );
+      }
       return named;
     },
     onSuccess: () => refreshPeople(queries),

@@ -70,17 +70,22 @@ export function Choice<T extends string>({
   hint,
   value,
   options,
+  error,
   onChange,
 }: {
   label: string;
   hint?: ReactNode;
   value: T;
   options: readonly { value: T; label: string }[];
+  error?: ReactNode;
   onChange: (value: T) => void;
 }) {
   const name = useId();
   return (
-    <fieldset className="grid gap-2" aria-describedby={hint ? `${name}-hint` : undefined}>
+    <fieldset
+      className="grid gap-2"
+      aria-describedby={`${hint ? `${name}-hint` : ""} ${error ? `${name}-error` : ""}`.trim() || undefined}
+    >
       <legend className="mb-2 font-semibold">{label}</legend>
       {hint && (
         <p id={`${name}-hint`} className="text-soft">
@@ -104,6 +109,11 @@ export function Choice<T extends string>({
           </label>
         ))}
       </div>
+      {error && (
+        <p id={`${name}-error`} role="alert" className="font-medium text-danger">
+          {error}
+        </p>
+      )}
     </fieldset>
   );
 }

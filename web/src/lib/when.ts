@@ -12,6 +12,12 @@ export function sayWhen(moment: string, code: string, now: Date = new Date()): s
   return then.toLocaleDateString(code, { day: "numeric", month: "long", ...year });
 }
 
+/** A day or moment with its year: "3 November 2025". */
+export function sayDay(day: string, code: string): string {
+  // A bare date would be taken for midnight in Greenwich.
+  return new Date(day.length === 10 ? `${day}T00:00` : day).toLocaleDateString(code, { dateStyle: "long" });
+}
+
 /** How long ago, of the last minutes: "now", "2 minutes ago". */
 export function sayAgo(moment: string, code: string, now: Date = new Date()): string {
   const minutes = Math.round((new Date(moment).getTime() - now.getTime()) / 60_000);

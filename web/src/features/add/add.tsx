@@ -5,8 +5,10 @@ import { type Details, useAddPhotos, usePerson, useRegister } from "@/client/peo
 import { Button, ButtonLink } from "@/components/button";
 import { Card, Page } from "@/components/page";
 import { Await } from "@/components/states";
+import { ConsentFields } from "@/features/people/consent-fields";
 import { DetailsFields, NO_DETAILS } from "@/features/people/details-fields";
 import { Portrait } from "@/features/people/portrait";
+import { useConsent } from "@/features/people/use-consent";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
 import { Capture } from "./capture";
@@ -53,6 +55,7 @@ function Add({ to }: { to: Named | null }) {
   const [details, setDetails] = useState<Details>(NO_DETAILS);
   const [tried, setTried] = useState(false);
   const [saved, setSaved] = useState<Saved | null>(null);
+  const consent = useConsent(details.name);
   const register = useRegister();
   const addPhotos = useAddPhotos();
   const busy = register.isPending || addPhotos.isPending;
@@ -62,7 +65,8 @@ function Add({ to }: { to: Named | null }) {
   const save = async (event: FormEvent) => {
     event.preventDefault();
     setTried(true);
-    if ((to === null && details.name.trim() === "") || ready.length === 0 || isChecking(queue)) return;
+    if (to === null && (details.name.trim() === "" || consent.missing)) return;
+    if (ready.length === 0 || isChecking(queue)) return;
     let person = to;
     let other: Named | null = null;
     let settled = queue;
@@ -70,7 +74,7 @@ function Add({ to }: { to: Named | null }) {
       for (const batch of batches(queue)) {
         const images = batch.map((picture) => picture.content);
         if (person === null) {
-          const reply = await register.mutateAsync({ details, images });
+          const reply = await register.mutateAsync({ details, consent: consent.record, images });
           person = { person_id: reply.person_id, name: reply.name };
           other = resembled(reply.warnings);
           settled = settle(settled, batch, reply.photos);
@@ -81,8 +85,9 @@ function Add({ to }: { to: Named | null }) {
         }
         setQueue(settled);
       }
-    } catch {
+    } catch (error) {
       setQueue(settled);
+      consent.refused(error);
       if (person === null || person === to) return; // said beside the button; nothing is lost
     }
     if (person === null) return;
@@ -94,6 +99,7 @@ function Add({ to }: { to: Named | null }) {
   const again = () => {
     clear();
     setDetails(NO_DETAILS);
+    consent.reset();
     setTried(false);
     setSaved(null);
   };
@@ -150,6 +156,16 @@ function Add({ to }: { to: Named | null }) {
           {to === null && (
             <Card title={t("add.who")}>
               <DetailsFields value={details} onChange={setDetails} nameMissing={tried} />
+            </Card>
+          )}
+          {to === null && consent.needed && (
+            <Card title={t("consent.title")}>
+              <ConsentFields
+                value={consent.draft}
+                onChange={consent.setDraft}
+                personName={details.name}
+                tried={tried}
+              />
             </Card>
           )}
           {error !== null && !busy && (

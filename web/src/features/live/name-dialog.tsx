@@ -5,6 +5,8 @@ import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { toast } from "@/components/toast";
+import { ConsentFields } from "@/features/people/consent-fields";
+import { useConsent } from "@/features/people/use-consent";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
 
@@ -29,10 +31,13 @@ function Form({ face, onClose }: { face: Unnamed; onClose: () => void }) {
   const queries = useQueryClient();
   const [name, setName] = useState("");
   const [relationship, setRelationship] = useState("");
-  const [missing, setMissing] = useState(false);
+  const [tried, setTried] = useState(false);
+  const consent = useConsent(name);
   const picture = usePicture(face.picture);
   const remember = useMutation({
-    mutationFn: () => nameFace(face, { name: name.trim(), relationship: relationship.trim() }),
+    mutationFn: () =>
+      nameFace(face, { name: name.trim(), relationship: relationship.trim(), consent: consent.record }),
+    onError: consent.refused,
     onSuccess: () => {
       for (const key of ["persons", "unknowns", "report"]) void queries.invalidateQueries({ queryKey: [key] });
       toast(t("live.name.done", { name: name.trim() }));
@@ -41,8 +46,8 @@ function Form({ face, onClose }: { face: Unnamed; onClose: () => void }) {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    setMissing(name.trim() === "");
-    if (name.trim() !== "" && !remember.isPending) remember.mutate();
+    setTried(true);
+    if (name.trim() !== "" && !consent.missing && !remember.isPending) remember.mutate();
   };
   return (
     <form onSubmit={submit} noValidate className="grid gap-5">
@@ -57,7 +62,7 @@ function Form({ face, onClose }: { face: Unnamed; onClose: () => void }) {
         label={t("live.name.name")}
         value={name}
         onChange={(event) => setName(event.target.value)}
-        error={missing && name.trim() === "" && t("live.name.required")}
+        error={tried && name.trim() === "" && t("live.name.required")}
         maxLength={200}
         autoComplete="off"
         autoFocus
@@ -70,6 +75,9 @@ function Form({ face, onClose }: { face: Unnamed; onClose: () => void }) {
         maxLength={200}
         autoComplete="off"
       />
+      {consent.needed && (
+        <ConsentFields value={consent.draft} onChange={consent.setDraft} personName={name} tried={tried} />
+      )}
       {remember.isError && (
         <p role="alert" className="font-medium text-danger">
           {explain(remember.error, t)}

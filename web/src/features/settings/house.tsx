@@ -1,15 +1,14 @@
-import { Link } from "wouter";
 import type { Schema } from "@/client/api";
-import { type HouseRules, useChangeHouseRules, useDue, useHas, useHouseRules } from "@/client/server";
+import { type HouseRules, useChangeHouseRules, useHas, useHouseRules } from "@/client/server";
 import { useMay } from "@/client/session";
 import { Choice, Switch } from "@/components/field";
 import { Card } from "@/components/page";
 import { Await } from "@/components/states";
 import { toast } from "@/components/toast";
-import { Portrait } from "@/features/people/portrait";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
 import { CAUTION, type Caution, cautionOf, RETENTION, type Retention, retentionOf } from "./caution";
+import { Due } from "./due";
 
 type Change = Partial<Schema["SettingsChange"]>;
 
@@ -38,7 +37,7 @@ function Rules({ rules }: { rules: HouseRules }) {
       toast(explain(error, t));
     }
   };
-  const { target_fpir, retention_days, remember_last_seen } = rules;
+  const { target_fpir, retention_days, remember_last_seen, require_consent } = rules;
   const free = (name: keyof Change) => !rules.locked.includes(name);
   return (
     <div className="grid gap-7">
@@ -52,6 +51,14 @@ function Rules({ rules }: { rules: HouseRules }) {
             label: t(`house.caution.${value}`),
           }))}
           onChange={(value) => void set({ target_fpir: CAUTION[value] }, { target_fpir })}
+        />
+      )}
+      {free("require_consent") && (
+        <Switch
+          label={t("house.consent")}
+          hint={t("house.consent.hint")}
+          checked={require_consent}
+          onChange={(value) => void set({ require_consent: value }, { require_consent })}
         />
       )}
       {free("remember_last_seen") && retention_days === null && (
@@ -77,36 +84,5 @@ function Rules({ rules }: { rules: HouseRules }) {
       {retention_days !== null && <Due />}
       {rules.locked.length > 0 && <p className="text-soft">{t("house.locked")}</p>}
     </div>
-  );
-}
-
-/** Whom the camera has not seen for long: each leads to the page where they can be forgotten. */
-function Due() {
-  const { t } = useLanguage();
-  return (
-    <Await query={useDue(true)}>
-      {({ due }) =>
-        due.length === 0 ? (
-          <p>{t("house.due.none")}</p>
-        ) : (
-          <div className="grid gap-2">
-            <p className="font-semibold">{t("house.due")}</p>
-            <ul className="grid gap-1">
-              {due.map((person) => (
-                <li key={person.person_id}>
-                  <Link
-                    href={`/people/${person.person_id}`}
-                    className="flex min-h-16 items-center gap-3.5 rounded-2xl p-2 font-semibold hover:bg-sunken"
-                  >
-                    <Portrait personId={person.person_id} className="size-14 rounded-full" />
-                    {person.name}
-                  </Link>
-                </li>
-              ))}
-            </ul>
-          </div>
-        )
-      }
-    </Await>
   );
 }
