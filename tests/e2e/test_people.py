@@ -57,7 +57,7 @@ def old_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data directory of another computer, which knows Barack. To be copied."""
     folder = tmp_path_factory.mktemp("old")
     (folder / "barack.jpg").write_bytes(scenes.photo(OBAMA))
-    call = [VISAGE, "register", "Barack", folder / "barack.jpg", "--data-dir", folder / "data"]
+    call: list[str | Path] = [VISAGE, "register", "Barack", folder / "barack.jpg", "--data-dir", folder / "data"]
     subprocess.run(call, capture_output=True, timeout=60, check=True)  # Playwright's loop runs in this process
     return folder / "data"
 
