@@ -80,7 +80,7 @@ def identify(
             f"{number} at {box['x']},{box['y']} {box['width']}×{box['height']}",
             cell(who),
             cell((match or {}).get("relationship") or ""),
-            f"{match['confidence']:.0%}" if match else "",
+            f"{int(100 * match['confidence'])} %" if match else "",  # never rounded up to certainty
             cell(f"{nearest['name']} ({nearest['similarity']:.2f})") if nearest else "",
             str(face["quality"]["score"]),
         )
