@@ -93,15 +93,18 @@ def walk_past(home: Home, image: scenes.Person) -> None:
             camera.recv(timeout=10)
 
 
-def test_the_camera_takes_three_views_by_itself(visits: Visits, home: Home, camera: Camera) -> None:
+def test_the_camera_takes_three_views_by_itself(
+    visits: Visits, home: Home, camera: Camera, check_axe: Callable[[Page], None]
+) -> None:
     show_turning(camera)
-    page = visits.open("/add")
+    page = visits.open("/add", reduced_motion="reduce")
     page.get_by_role("button", name="Use the camera").click()
     pictures = page.get_by_role("list", name="Photos so far").get_by_role("listitem")
     expect(pictures).to_have_count(1, timeout=15_000)
     expect(page.get_by_text("Turn your head a little to your left.")).to_be_visible()
     expect(pictures).to_have_count(3, timeout=30_000)
     expect(page.get_by_text("Thank you, that was it")).to_be_visible()
+    check_axe(page)
     page.get_by_label("Name").fill("Barack")
     page.get_by_label("One line to remember").fill("Your neighbour's son")
     page.get_by_role("button", name="Remember Barack").click()
@@ -112,11 +115,14 @@ def test_the_camera_takes_three_views_by_itself(visits: Visits, home: Home, came
     expect(page.get_by_role("img", name=re.compile("Photo . of Barack"))).to_have_count(3)
 
 
-def test_who_turns_away_is_told_so_and_may_take_the_picture_by_hand(visits: Visits, camera: Camera) -> None:
+def test_who_turns_away_is_told_so_and_may_take_the_picture_by_hand(
+    visits: Visits, camera: Camera, check_axe: Callable[[Page], None]
+) -> None:
     camera.show("nobody")
-    page = visits.open("/add")
+    page = visits.open("/add", viewport=PHONE, color_scheme="dark", reduced_motion="reduce")
     page.get_by_role("button", name="Use the camera").click()
     expect(page.get_by_text("No face in sight.")).to_be_visible()
+    check_axe(page)
     page.get_by_role("button", name="Take it now").click()
     expect(page.get_by_text("No face was found.")).to_be_visible()
 
@@ -161,15 +167,22 @@ def test_photos_are_dropped_onto_a_person_who_is_here_already(visits: Visits, ho
     assert person(home, person_id)["embedding_count"] == 2
 
 
-def test_a_face_that_is_here_already_is_asked_about(visits: Visits, home: Home, files: Path) -> None:
+def test_a_face_that_is_here_already_is_asked_about(
+    visits: Visits, home: Home, files: Path, check_axe: Callable[[Page], None]
+) -> None:
     joe = home.register("Joe", BIDEN)
-    page = visits.open("/add")
+    page = visits.open("/add", viewport=PHONE, reduced_motion="reduce")
     page.locator("input[type=file]").set_input_files(files / "joe.jpg")
     page.get_by_label("Name").fill("Joseph")
     page.get_by_role("button", name="Remember Joseph").click()
     expect(page.get_by_role("heading", name="Is this the same person?")).to_be_visible()
+    check_axe(page)
     page.get_by_role("button", name="The same person").click()
     expect(page.get_by_role("heading", name="Visage knows Joe better now")).to_be_visible()
+    page.get_by_role("button", name="Close").click()  # the message lies over it
+    check_axe(page)
+    page.emulate_media(color_scheme="dark")
+    check_axe(page)
     assert (names(home), person(home, joe)["embedding_count"]) == (["Joe"], 2)
 
 
@@ -517,7 +530,7 @@ def test_who_was_not_seen_for_long_is_listed_with_reasons_and_goes_once_the_date
         expect(dialog).to_contain_text("This cannot be taken back.")
         expect(dialog).to_contain_text("You say that today is")
         check_axe(page)
-        dialog.get_by_role("button", name="The date is right: forget for good").click()
+        dialog.get_by_role("button", name="Date is right: forget").click()
         expect(message(page).get_by_text("One person is forgotten.")).to_be_visible()
         expect(page.get_by_text("Nobody is due at present.")).to_be_visible()
         expect(page.get_by_text("Is today")).to_have_count(0)
