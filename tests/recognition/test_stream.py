@@ -60,6 +60,20 @@ def test_strangers_are_bounded_in_number_and_time() -> None:
     assert unknowns.all() == []
 
 
+def test_a_stranger_who_comes_back_is_one_entry_with_the_best_picture() -> None:
+    clock = Clock()
+    unknowns = Unknowns(clock)
+    for name, score, axis in (("a", 90, 0), ("b", 50, 1)):
+        unknowns.seen(name, score, lambda score=score, axis=axis: photo(score, axis))  # type: ignore[misc]
+    first = unknowns.get("a").first_seen_at
+    unknowns.seen("a2", 60, lambda: photo(60))
+    assert {entry.unknown_id for entry in unknowns.all()} == {"a", "b", "a2"}, "both may be before a camera"
+    clock.now = 6
+    unknowns.seen("a3", 40, lambda: photo(40))
+    assert [entry.unknown_id for entry in unknowns.all()] == ["a3", "b"]
+    assert (unknowns.get("a3").first_seen_at, unknowns.get("a3").photo.quality.score) == (first, 90)
+
+
 def test_a_dismissed_stranger_stays_away() -> None:
     unknowns = Unknowns()
     unknowns.seen("a", 50, lambda: photo(50))

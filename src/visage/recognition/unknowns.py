@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from visage.errors import UnknownNotFound
+from visage.recognition.tracker import SURELY_SAME
 from visage.types import Embedding, NewPhoto
 
 _MAX_UNKNOWNS = 50
 _MAX_AGE_S = 600.0
+_GONE_AFTER_S = 5.0
+"""A track that was not seen for so long is not before a camera any more: nobody holds its id."""
 _MAX_DISMISSED = 1000
 
 
@@ -60,13 +63,24 @@ class Unknowns:
                 return
             _, entry = self._entries.pop(unknown_id, (0, None))
             if entry is None:
-                entry = Unknown(unknown_id, now, now, make_photo())
+                entry = self._come_back(Unknown(unknown_id, now, now, make_photo()))
             elif score > entry.photo.quality.score:
                 entry = replace(entry, last_seen_at=now, photo=make_photo())
             else:
                 entry = replace(entry, last_seen_at=now)
             self._entries[unknown_id] = (self._clock(), entry)
             self._forget_old()
+
+    def _come_back(self, entry: Unknown) -> Unknown:
+        """A face that was here before, on another connection or before a pause, takes the place of its older entries:
+        of those whose track is not before a camera any more. The best picture stays."""
+        gone = self._clock() - _GONE_AFTER_S
+        for key, (at_s, older) in list(self._entries.items()):
+            if at_s <= gone and float(older.photo.embedding @ entry.photo.embedding) >= SURELY_SAME:
+                del self._entries[key]
+                better = max(older.photo, entry.photo, key=lambda photo: photo.quality.score)
+                entry = replace(entry, first_seen_at=min(older.first_seen_at, entry.first_seen_at), photo=better)
+        return entry
 
     def forget(self, unknown_id: str) -> None:
         """This face is known now, or not wanted; one that is not there is no error."""
