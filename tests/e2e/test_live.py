@@ -152,6 +152,8 @@ def test_a_wrong_name_is_corrected_and_the_correction_taken_back(
 def test_a_stranger_is_named_and_known_from_then_on(
     visits: Visits, camera: Camera, home: Home, check_axe: Callable[[Page], None]
 ) -> None:
+    with home.client() as client:
+        earlier = {unknown["unknown_id"] for unknown in client.get("/unknowns").json()["data"]["unknowns"]}
     camera.show("unknown")
     page = visits.open()
     touch(page)
@@ -172,7 +174,8 @@ def test_a_stranger_is_named_and_known_from_then_on(
     assert spoken(page)[0].startswith("Eileen, Your pilot")
     with home.client() as client:
         assert client.get("/persons", params={"query": "Eileen"}).json()["data"]["total"] == 1
-        assert client.get("/unknowns").json()["data"]["unknowns"] == []
+        waiting = {unknown["unknown_id"] for unknown in client.get("/unknowns").json()["data"]["unknowns"]}
+        assert waiting <= earlier, "a blurred look of an earlier visit may still wait"
 
 
 def test_closing_who_is_this_goes_on_as_before(visits: Visits, camera: Camera) -> None:
