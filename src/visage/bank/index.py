@@ -16,10 +16,8 @@ Sources: Charikar 2002, "Similarity estimation techniques from rounding algorith
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from heapq import nlargest
 
@@ -32,20 +30,23 @@ APPROXIMATE_FROM = 50_000
 """Vectors from which sketches are searched first; below, a matrix product takes 2 ms at most."""
 
 _BLOCK_ROWS = 65_536
-"""A bank grows by blocks, so that no addition has to move what is there. Memory is taken as rows are written."""
+"""A bank grows by blocks of at least this, each as long as all before it: few, and no addition has to move what is
+there. Memory is taken as rows are written."""
 
 _COMPARED_MIN = 2_000
-_COMPARED_PART = 1 / 125
-"""So many vectors, and at least this part of all, are compared with full precision."""
+_COMPARED_PART = 1 / 100
+"""So many vectors, and up to this part of all, are compared with full precision. With fewer the nearest is found, but
+not always the second, and then one of two look-alikes would be named as if there were no other."""
 
 _SAMPLE = 1 << 14
 """So many distances tell which distance the nearest of them have."""
 
-_THREADS = os.cpu_count() or 1
-"""NumPy lets go of the interpreter's lock while it works."""
+_SCANNED_ROWS = 65_536
+"""So many sketches are compared at a time: what lies between the steps stays in the processor's cache."""
 
 _FEW = 8
-"""So many largest values are sooner found one after the other than by parting the rest."""
+"""So many largest values are sooner found one after the other than by parting the rest; who wants more than so many
+neighbours gets them from a product."""
 
 _CHUNK_ROWS = 8_192
 """So many sketches are made at once: what it takes stays small."""
@@ -54,6 +55,7 @@ _WORD_BITS = 64
 
 Words = NDArray[np.uint64]
 Found = list[tuple[str, float]]
+Rows = NDArray[np.intp]
 
 
 class Index:
@@ -69,6 +71,9 @@ class Index:
         self._approximate_from = approximate_from
         self._blocks: list[_Block] = []
         self._turn = threading.Lock()
+        # To work in: to ask for new memory takes nearly as long as the work.
+        self._distances = np.empty(0, dtype=np.uint8)
+        self._differing = np.empty(_SCANNED_ROWS, dtype=np.uint64)
 
     def __len__(self) -> int:
         return sum(len(block.keys) for block in tuple(self._blocks))
@@ -88,10 +93,11 @@ class Index:
                     block.replace(block.rows[key], vectors[row])
             done = 0
             while done < len(fresh):
-                if not self._blocks or len(self._blocks[-1].keys) == _BLOCK_ROWS:
-                    self._blocks.append(_Block(self._dimension))
-                now = fresh[done : done + min(_CHUNK_ROWS, _BLOCK_ROWS - len(self._blocks[-1].keys))]
-                self._blocks[-1].append([keys[row] for row in now], vectors[now])
+                if not self._blocks or self._blocks[-1].is_full:
+                    self._blocks.append(_Block(self._dimension, max(_BLOCK_ROWS, len(self))))
+                block = self._blocks[-1]
+                now = fresh[done : done + min(_CHUNK_ROWS, len(block.vectors) - len(block.keys))]
+                block.append([keys[row] for row in now], vectors[now])
                 done += len(now)
 
     def remove(self, key: str) -> None:
@@ -119,41 +125,54 @@ class Index:
         Returns: n lists of (key, cosine), best first.
         """
         with self._turn:
-            count = len(self)
-            compared = max(_COMPARED_MIN, count * _COMPARED_PART)
-            if count < self._approximate_from or limit > compared:
+            if len(self) < self._approximate_from or limit > _FEW:
                 found = self._compare_all(probes, limit)
                 return [_best([rows[n] for rows in found], limit) for n in range(len(probes))]
-            return [self._search_sketches(probe, compared / count, limit) for probe in probes]
+            return [self._search_sketches(probe, limit) for probe in probes]
 
     def _compare_all(self, probes: NDArray[np.float32], limit: int) -> list[list[Found]]:
         """(n, D) float32 → for each block, for each probe, (key, cosine), best first."""
-        if (
-            len(self._blocks) > 1 and len(probes) == 1
-        ):  # products one after the other wait for their threads each time
-            lines = list(_pool().map(lambda block: np.vecdot(block.used, probes[0])[None], self._blocks))
-        elif len(probes) == 1:  # faster than a product of two matrices
+        if len(probes) == 1:  # faster than a product of two matrices
             lines = [(block.used @ probes[0])[None] for block in self._blocks]
         else:
             lines = [probes @ block.used.T for block in self._blocks]
         return [block.nearest(line, limit) for block, line in zip(self._blocks, lines, strict=True)]
 
-    def _search_sketches(self, probe: Embedding, part: float, limit: int) -> Found:
-        """(D,) float32 → (key, cosine), best first, of this part of all, those with the nearest sketches."""
-        sketch = _sketches(probe[None])[:, 0]
-        step = max(1, len(self) // _SAMPLE)
-        sample = np.concatenate([block.distances(sketch, step=step) for block in self._blocks])
-        radius = int(np.searchsorted(np.cumsum(np.bincount(sample)), part * len(sample)))
-        shares = [self._blocks[n::_THREADS] for n in range(_THREADS)]
-        work = [_pool().submit(_nearest_within, share, radius, probe, sketch, limit) for share in shares]
-        return _best([found for share in work for found in share.result()], limit)
+    def _search_sketches(self, probe: Embedding, limit: int) -> Found:
+        """(D,) float32 → (key, cosine), best first, of those with the nearest sketches."""
+        distances = self._scan(_sketches(probe[None]))
+        rows = _smallest(distances, max(_COMPARED_MIN, len(self) * _COMPARED_PART))
+        found, start = [], 0
+        for block in self._blocks:
+            first, last = np.searchsorted(rows, (start, start + len(block.keys)))
+            own = rows[first:last] - start
+            similarities = np.vecdot(block.vectors[own], probe)  # unlike @ it starts no threads, which go on spinning
+            found.append([(block.keys[own[n]], float(similarities[n])) for n in _largest(similarities, limit)])
+            start += len(block.keys)
+        return _best(found, limit)
+
+    def _scan(self, sketch: Words) -> NDArray[np.uint8]:
+        """(words, 1) uint64 → (len,) uint8: the number of bits in which each sketch differs."""
+        if len(self._distances) < len(self):
+            self._distances = np.empty(2 * len(self), dtype=np.uint8)
+        start = 0
+        for block in self._blocks:
+            for row in range(0, len(block.keys), _SCANNED_ROWS):
+                sketches = block.sketches[:, row : min(row + _SCANNED_ROWS, len(block.keys))]
+                end = start + sketches.shape[1]
+                total, differing = self._distances[start:end], self._differing[: end - start]
+                total[:] = 0
+                for words, word in zip(sketches, sketch, strict=True):
+                    total += np.bitwise_count(np.bitwise_xor(words, word, out=differing))
+                start = end
+        return self._distances[:start]
 
     def _holder(self, key: str) -> _Block | None:
         return next((block for block in self._blocks if key in block.rows), None)
 
 
 class _Block:
-    """Up to `_BLOCK_ROWS` vectors in order of arrival.
+    """Vectors in order of arrival.
 
     Attributes:
         vectors: (rows, D) float32; zeros where one was forgotten.
@@ -162,11 +181,15 @@ class _Block:
         rows: by key.
     """
 
-    def __init__(self, dimension: int) -> None:
-        self.vectors = np.empty((_BLOCK_ROWS, dimension), dtype=np.float32)
-        self.sketches = np.empty((-(-dimension // _WORD_BITS), _BLOCK_ROWS), dtype=np.uint64)
+    def __init__(self, dimension: int, rows: int) -> None:
+        self.vectors = np.empty((rows, dimension), dtype=np.float32)
+        self.sketches = np.empty((-(-dimension // _WORD_BITS), rows), dtype=np.uint64)
         self.keys: list[str] = []
         self.rows: dict[str, int] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.keys) == len(self.vectors)
 
     def append(self, keys: Sequence[str], vectors: NDArray[np.float32]) -> None:
         start, end = len(self.keys), len(self.keys) + len(keys)
@@ -197,29 +220,13 @@ class _Block:
         """(n, rows in use) float32 → for each probe the (key, cosine) of the nearest, best first."""
         return [[(self.keys[row], float(line[row])) for row in _largest(line, limit)] for line in similarities]
 
-    def distances(self, sketch: Words, *, step: int = 1) -> NDArray[np.uint8]:
-        """(words,) uint64 → (rows in use / step,) uint8: the number of bits in which each sketch differs."""
-        own = self.sketches[:, : len(self.keys) : step]
-        total = np.zeros(own.shape[1], dtype=np.uint8)
-        differing = np.empty(own.shape[1], dtype=np.uint64)
-        bits = np.empty_like(total)
-        for words, word in zip(own, sketch, strict=True):
-            np.bitwise_xor(words, word, out=differing)
-            np.bitwise_count(differing, out=bits)
-            np.add(total, bits, out=total)
-        return total
 
-
-def _nearest_within(
-    blocks: Sequence[_Block], radius: int, probe: Embedding, sketch: Words, limit: int
-) -> list[Found]:
-    """For each block the (key, cosine) of the nearest, of those whose sketches differ in at most so many bits."""
-    found = []
-    for block in blocks:
-        rows = np.flatnonzero(block.distances(sketch) <= radius)
-        similarities = np.vecdot(block.vectors[rows], probe)  # unlike @ it starts no threads of its own
-        found.append([(block.keys[rows[n]], float(similarities[n])) for n in _largest(similarities, limit)])
-    return found
+def _smallest(distances: NDArray[np.uint8], wanted: float) -> Rows:
+    """The places of the smallest distances, ascending: about so many at most, but all of the very smallest."""
+    sample = distances[:: max(1, len(distances) // _SAMPLE)]
+    up_to = np.cumsum(np.bincount(sample))
+    radius = np.searchsorted(up_to, max(wanted * len(sample) / len(distances), up_to[sample.min()]), side="right")
+    return np.flatnonzero(distances < np.uint8(radius))
 
 
 @cache
@@ -259,8 +266,3 @@ def _best(found: Sequence[Found], limit: int) -> Found:
     if len(found) == 1:
         return found[0]
     return nlargest(limit, (pair for rows in found for pair in rows), key=lambda pair: pair[1])
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
