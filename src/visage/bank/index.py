@@ -126,17 +126,17 @@ class Index:
         """
         with self._turn:
             if len(self) < self._approximate_from or limit > _FEW:
-                found = self._compare_all(probes, limit)
-                return [_best([rows[n] for rows in found], limit) for n in range(len(probes))]
+                return self._compare_all(probes, limit)
             return [self._search_sketches(probe, limit) for probe in probes]
 
-    def _compare_all(self, probes: NDArray[np.float32], limit: int) -> list[list[Found]]:
-        """(n, D) float32 → for each block, for each probe, (key, cosine), best first."""
+    def _compare_all(self, probes: NDArray[np.float32], limit: int) -> list[Found]:
+        """(n, D) float32 → for each probe (key, cosine), best first."""
         if len(probes) == 1:  # faster than a product of two matrices
-            lines = [(block.used @ probes[0])[None] for block in self._blocks]
-        else:
-            lines = [probes @ block.used.T for block in self._blocks]
-        return [block.nearest(line, limit) for block, line in zip(self._blocks, lines, strict=True)]
+            return [_best([block.nearest(block.used @ probes[0], limit) for block in self._blocks], limit)]
+        products = [(block, probes @ block.used.T) for block in self._blocks]
+        return [
+            _best([block.nearest(lines[n], limit) for block, lines in products], limit) for n in range(len(probes))
+        ]
 
     def _search_sketches(self, probe: Embedding, limit: int) -> Found:
         """(D,) float32 → (key, cosine), best first, of those with the nearest sketches."""
@@ -147,7 +147,7 @@ class Index:
             first, last = np.searchsorted(rows, (start, start + len(block.keys)))
             own = rows[first:last] - start
             similarities = np.vecdot(block.vectors[own], probe)  # unlike @ it starts no threads, which go on spinning
-            found.append([(block.keys[own[n]], float(similarities[n])) for n in _largest(similarities, limit)])
+            found.append([(block.keys[own[n]], cosine) for n, cosine in _largest(similarities, limit)])
             start += len(block.keys)
         return _best(found, limit)
 
@@ -216,9 +216,9 @@ class _Block:
         """(rows in use, D) float32."""
         return self.vectors[: len(self.keys)]
 
-    def nearest(self, similarities: NDArray[np.float32], limit: int) -> list[Found]:
-        """(n, rows in use) float32 → for each probe the (key, cosine) of the nearest, best first."""
-        return [[(self.keys[row], float(line[row])) for row in _largest(line, limit)] for line in similarities]
+    def nearest(self, similarities: NDArray[np.float32], limit: int) -> Found:
+        """(rows in use,) float32, overwritten → the (key, cosine) of the nearest, best first."""
+        return [(self.keys[row], cosine) for row, cosine in _largest(similarities, limit)]
 
 
 def _smallest(distances: NDArray[np.uint8], wanted: float) -> Rows:
@@ -247,19 +247,18 @@ def _sketches(vectors: NDArray[np.float32]) -> Words:
     return np.ascontiguousarray(packed.view(np.uint64).T)
 
 
-def _largest(values: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-    """The places of the largest values, largest first."""
-    if limit >= len(values):
-        places = np.arange(len(values))
-    elif limit > _FEW:
+def _largest(values: NDArray[np.float32], limit: int) -> list[tuple[int, float]]:
+    """The places of the largest values and these, which are overwritten; largest first."""
+    limit = min(limit, len(values))
+    if limit > _FEW:
         places = np.argpartition(values, len(values) - limit)[len(values) - limit :]
-    else:
-        places, rest = np.empty(limit, dtype=np.intp), values.copy()
-        for n in range(limit):
-            places[n] = rest.argmax()
-            rest[places[n]] = -np.inf
-        return places
-    return places[np.argsort(-values[places], kind="stable")]
+        return [(int(place), float(values[place])) for place in places[np.argsort(-values[places], kind="stable")]]
+    found = []
+    for _ in range(limit):
+        place = int(values.argmax())
+        found.append((place, float(values[place])))
+        values[place] = -np.inf
+    return found
 
 
 def _best(found: Sequence[Found], limit: int) -> Found:
