@@ -45,8 +45,7 @@ _SCANNED_ROWS = 65_536
 """So many sketches are compared at a time: what lies between the steps stays in the processor's cache."""
 
 _FEW = 8
-"""So many largest values are sooner found one after the other than by parting the rest; who wants more than so many
-neighbours gets them from a product."""
+"""So many largest values are sooner found one after the other than by parting the rest."""
 
 _CHUNK_ROWS = 8_192
 """So many sketches are made at once: what it takes stays small."""
@@ -125,7 +124,7 @@ class Index:
         Returns: n lists of (key, cosine), best first.
         """
         with self._turn:
-            if len(self) < self._approximate_from or limit > _FEW:
+            if len(self) < self._approximate_from or limit > _COMPARED_MIN:
                 return self._compare_all(probes, limit)
             return [self._search_sketches(probe, limit) for probe in probes]
 

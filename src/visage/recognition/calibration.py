@@ -18,6 +18,7 @@ moments); ISO/IEC 19795-1 for FPIR.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ class Calibration:
             fpir: tolerated part of strangers who are given a name, 0–1.
         """
         table = self._table(photos)
-        log_far = np.log(-np.expm1(np.log1p(-fpir) / max(persons, 1)))
+        log_far = math.log(-math.expm1(math.log1p(-fpir) / max(persons, 1)))
         # np.interp wants ascending x: both are turned round.
         return float(np.interp(log_far, table.log_far[::-1], table.similarity[::-1]))
 
@@ -107,17 +108,16 @@ class Calibration:
 
         Returns: 0–1 each, together at most 1.
         """
-        ratios = np.array([self.likelihood_ratio(*pair) for pair in zip(similarities, photos, strict=True)])
-        rivals = np.array(
-            [0.0 if r is None else self.likelihood_ratio(r, 1) for r in rejected or [None] * len(ratios)]
-        )
+        ratios = [self.likelihood_ratio(*pair) for pair in zip(similarities, photos, strict=True)]
+        rivals = [0.0 if r is None else self.likelihood_ratio(r, 1) for r in rejected or [None] * len(ratios)]
         nobody = max(persons, 1) * (1 - PRIOR_KNOWN) / PRIOR_KNOWN
-        return [min(MAX_CONFIDENCE, float(p)) for p in ratios / (ratios.sum() + rivals + nobody)]
+        others = sum(ratios) + nobody
+        return [min(MAX_CONFIDENCE, own / (others + rival)) for own, rival in zip(ratios, rivals, strict=True)]
 
     def likelihood_ratio(self, similarity: float, photos: int) -> float:
         """How much likelier this cosine to a template of so many photos is for its person than for a stranger."""
         table = self._table(photos)
-        return float(np.exp(np.interp(similarity, table.similarity, table.log_ratio)))
+        return math.exp(np.interp(similarity, table.similarity, table.log_ratio))
 
     def _table(self, photos: int) -> Table:
         return self.tables[max((count for count in self.tables if count <= photos), default=min(self.tables))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +60,14 @@ def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floati
     Raises: DegenerateLandmarks: the source points coincide, or are not finite.
     Source: Umeyama 1991, IEEE TPAMI 13(4), specialised to two dimensions.
     """
-    z = source[:, 0].astype(np.float64) + 1j * source[:, 1]
-    w = target[:, 0].astype(np.float64) + 1j * target[:, 1]
-    centred = z - z.mean()
-    spread = float(np.vdot(centred, centred).real)
-    if not np.isfinite(spread) or spread < 1e-6:
+    # A handful of points: plain numbers are sooner done with than arrays.
+    z, w = ([complex(x, y) for x, y in points.tolist()] for points in (source, target))
+    z_mean, w_mean = sum(z) / len(z), sum(w) / len(w)
+    spread = sum(abs(each - z_mean) ** 2 for each in z)
+    if not math.isfinite(spread) or spread < 1e-6:
         raise DegenerateLandmarks("The landmarks of the face coincide")
-    a = np.vdot(centred, w - w.mean()) / spread
-    b = w.mean() - a * z.mean()
+    a = sum((from_ - z_mean).conjugate() * (to - w_mean) for from_, to in zip(z, w, strict=True)) / spread
+    b = w_mean - a * z_mean
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
 
 
@@ -79,7 +81,7 @@ def warp(image: Image, transform: NDArray[np.float64], size: int) -> Image:
 
     Returns: (size, size, 3) uint8; what lies outside the image is black.
     """
-    scale = float(np.hypot(transform[0, 0], transform[1, 0]))
+    scale = math.hypot(transform[0, 0], transform[1, 0])
     shrink = int(1 / scale) if scale > 0 else 1
     if shrink >= 2:
         image, transform = _shrink_around(image, transform, size, shrink)
@@ -124,8 +126,10 @@ def align(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _views(image: Image, to_template: NDArray[np.float64]) -> NDArray[np.uint8]:
-    plain, mirrored = (warp(image, view @ to_template, FACE_SIZE) for view in (_PLAIN_VIEW, _MIRRORED_VIEW))
-    return np.stack([plain, mirrored[:, ::-1]])
+    views = np.empty((2, FACE_SIZE, FACE_SIZE, 3), dtype=np.uint8)
+    views[0] = warp(image, _PLAIN_VIEW @ to_template, FACE_SIZE)
+    views[1] = warp(image, _MIRRORED_VIEW @ to_template, FACE_SIZE)[:, ::-1]
+    return views
 
 
 def thumbnail(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -175,7 +175,8 @@ def weighted_nms(boxes: Floats, points: Floats, scores: Floats, max_iou: float =
     """
     order = np.argsort(-scores, kind="stable")
     boxes, points, scores = boxes[order], points[order], scores[order]
-    areas = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    areas = sides[:, 0] * sides[:, 1]
     left = np.ones(len(scores), dtype=bool)
     kept: list[tuple[Floats, Floats, np.float32]] = []
     for first in range(len(scores)):
@@ -183,7 +184,8 @@ def weighted_nms(boxes: Floats, points: Floats, scores: Floats, max_iou: float =
             continue
         low = np.maximum(boxes[first, :2], boxes[:, :2])
         high = np.minimum(boxes[first, 2:], boxes[:, 2:])
-        shared = np.maximum(high - low, 0).prod(axis=1)
+        sides = np.maximum(high - low, 0)
+        shared = sides[:, 0] * sides[:, 1]
         iou = shared / np.maximum(areas[first] + areas - shared, 1e-6)
         inside = shared / np.maximum(np.minimum(areas, areas[first]), 1e-6)
         same = left & (iou > max_iou)

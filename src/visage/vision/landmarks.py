@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,9 @@ INPUT_SIZE = 192
 MESH_POINTS = 468
 _CROP_SCALE = 1.5  # side of the crop over the longer side of the detection; MediaPipe's face landmark graph
 
-# Vertices of the canonical face mesh. Each eye is the mean of its corners and lids.
-_RIGHT_EYE = (33, 133, 159, 145)
-_LEFT_EYE = (362, 263, 386, 374)
-_NOSE_TIP, _RIGHT_MOUTH, _LEFT_MOUTH = 4, 61, 291
+# Vertices of the canonical face mesh; the means of each row are the five points that alignment needs. An eye is the
+# mean of its corners and lids.
+_FIVE = np.array([(33, 133, 159, 145), (362, 263, 386, 374), (4,) * 4, (61,) * 4, (291,) * 4])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,17 +38,8 @@ class Mesh:
 
     def five(self) -> Floats:
         """(n, 5, 2) float32 pixels: right eye, left eye, nose tip, right and left mouth corner (the subject's)."""
-        xy = self.points[:, :, :2]
-        return np.stack(
-            [
-                xy[:, _RIGHT_EYE].mean(axis=1),
-                xy[:, _LEFT_EYE].mean(axis=1),
-                xy[:, _NOSE_TIP],
-                xy[:, _RIGHT_MOUTH],
-                xy[:, _LEFT_MOUTH],
-            ],
-            axis=1,
-        )
+        five: Floats = self.points[:, _FIVE, :2].mean(axis=2)
+        return five
 
 
 class Landmarker:
@@ -70,32 +61,45 @@ class Landmarker:
             eyes: (n, 2, 2) float32 pixels (x, y): right eye, left eye; they level the crop.
         """
         crops = np.empty((len(boxes), INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
-        back = np.empty((len(boxes), 3, 3))
-        for index, (box, pair) in enumerate(zip(boxes, eyes, strict=True)):
-            to_crop = _crop_transform(box, pair)
-            crops[index] = warp(image, to_crop, INPUT_SIZE)
-            back[index] = np.linalg.inv(to_crop)
+        crops_at = [_Crop.around(box, pair) for box, pair in zip(boxes.tolist(), eyes.tolist(), strict=True)]
+        for index, crop in enumerate(crops_at):
+            crops[index] = warp(image, crop.from_image(), INPUT_SIZE)
         raw, logits = self._network(crops)
         points = raw.reshape(len(boxes), MESH_POINTS, 3)
-        xy = np.einsum("nij,nkj->nki", back[:, :2, :2], points[:, :, :2]) + back[:, None, :2, 2]
-        z = points[:, :, 2] * np.hypot(back[:, 0, 0], back[:, 1, 0])[:, None]
+        for index, crop in enumerate(crops_at):
+            points[index] = crop.to_image(points[index])
         presence = (1 / (1 + np.exp(-logits.reshape(-1)))).astype(np.float32)
-        return Mesh(np.concatenate([xy, z[:, :, None]], axis=2).astype(np.float32), presence)
+        return Mesh(points, presence)
 
 
-def _crop_transform(box: Floats, eyes: Floats) -> NDArray[np.float64]:
-    """(3, 3): image pixels → crop pixels, the crop centred on the box with the eyes level."""
-    centre = (box[:2] + box[2:]) / 2
-    side = _CROP_SCALE * max(float((box[2:] - box[:2]).max()), 1.0)
-    across = eyes[1] - eyes[0]
-    angle = float(np.arctan2(across[1], across[0]))
-    scale = INPUT_SIZE / side
-    cosine, sine = scale * np.cos(-angle), scale * np.sin(-angle)
-    middle = INPUT_SIZE / 2
-    return np.array(
-        [
-            [cosine, -sine, middle - cosine * centre[0] + sine * centre[1]],
-            [sine, cosine, middle - sine * centre[0] - cosine * centre[1]],
-            [0, 0, 1],
-        ]
-    )
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """A square of the image, rolled so that the eyes are level: crop = turn · image + shift, as complex numbers."""
+
+    turn: complex
+    shift: complex
+
+    @classmethod
+    def around(cls, box: Sequence[float], eyes: Sequence[Sequence[float]]) -> _Crop:
+        """Centred on a box (left, top, right, bottom), the eyes (right, left) level; all in pixels."""
+        left, top, right, bottom = box
+        side = _CROP_SCALE * max(right - left, bottom - top, 1.0)
+        across = complex(*eyes[1]) - complex(*eyes[0])
+        level = across.conjugate() / abs(across) if across else 1
+        turn = level * INPUT_SIZE / side
+        return cls(turn, complex(INPUT_SIZE, INPUT_SIZE) / 2 - turn * complex(left + right, top + bottom) / 2)
+
+    def from_image(self) -> NDArray[np.float64]:
+        """(3, 3): image pixels → crop pixels."""
+        a, b = self.turn, self.shift
+        return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
+
+    def to_image(self, points: Floats) -> Floats:
+        """(n, 3) float32 crop pixels → image pixels; z in the scale of x and y."""
+        back = 1 / self.turn
+        origin = -back * self.shift
+        turned: Floats = points @ np.array(
+            [[back.real, back.imag, 0], [-back.imag, back.real, 0], [0, 0, abs(back)]], dtype=np.float32
+        )
+        turned += np.array([origin.real, origin.imag, 0], dtype=np.float32)
+        return turned

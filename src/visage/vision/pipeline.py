@@ -141,7 +141,9 @@ class Pipeline:
         if not located:
             return []
         height, width = image.shape[:2]
-        aligned = np.stack([align(image, face.landmarks) for face in located])
+        aligned = np.empty((len(located), 2, FACE_SIZE, FACE_SIZE, 3), dtype=np.uint8)
+        for views, face in zip(aligned, located, strict=True):
+            views[:] = align(image, face.landmarks)
         embedded = self._embedder.embed(aligned)
         measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
         return [
@@ -193,9 +195,10 @@ def _located(image: Image, mesh: NDArray[np.float32], five: NDArray[np.float32],
 
 def _around(points: NDArray[np.float32], width: int, height: int) -> Box:
     """The part of a face, forehead to chin, that is inside a picture of (width, height) pixels."""
-    edge = np.array([width, height], dtype=np.float32)
-    left, top = (float(value) for value in points[:, :2].min(axis=0).clip(0, edge))
-    right, bottom = (float(value) for value in points[:, :2].max(axis=0).clip(0, edge))
+    left, top, _ = points.min(axis=0).tolist()
+    right, bottom, _ = points.max(axis=0).tolist()
+    left, right = (min(max(x, 0.0), float(width)) for x in (left, right))
+    top, bottom = (min(max(y, 0.0), float(height)) for y in (top, bottom))
     return Box(left, top, right - left, bottom - top)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,8 +38,10 @@ _MERE_BLUR_SCORE = 40
 looks much like another, and it is as sure of it as of a face. None of 400 photos of the development data is so
 blurred."""
 
-# Face Mesh vertices at the rim: temples beside the ears, forehead and chin. Their depth tells the pose.
-_RIGHT_CHEEK, _LEFT_CHEEK, _FOREHEAD, _CHIN = 234, 454, 10, 152
+# Face Mesh vertices at the rim: the temples beside the right and the left ear, forehead and chin. Their depth tells
+# the pose.
+_RIM = np.array([234, 454, 10, 152])
+_EYE_CORNERS = np.array([[33, 133], [362, 263]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +76,25 @@ def measure(aligned: Image, mesh: Floats, width: int, height: int) -> Measures:
     """
     # The middle of the aligned face: brows to mouth, without hair and background.
     grey = cv2.cvtColor(aligned[28:106, 24:88], cv2.COLOR_RGB2GRAY).astype(np.float32)
-    contrast = float(grey.std())
     edges = cv2.Laplacian(cv2.GaussianBlur(grey, (3, 3), 0), cv2.CV_32F)
-    right, left = mesh[[33, 133], :2].mean(axis=0), mesh[[362, 263], :2].mean(axis=0)
-    across, down = mesh[_LEFT_CHEEK] - mesh[_RIGHT_CHEEK], mesh[_CHIN] - mesh[_FOREHEAD]
+    (brightness, contrast), (_, roughness) = (np.ravel(cv2.meanStdDev(each)).tolist() for each in (grey, edges))
     inside = (mesh[:, 0] >= 0) & (mesh[:, 0] < width) & (mesh[:, 1] >= 0) & (mesh[:, 1] < height)
+    right, left, forehead, chin = mesh[_RIM].tolist()
     return Measures(
-        eye_distance=float(np.linalg.norm(left - right)),
-        sharpness=float(np.asarray(edges).std() / max(contrast, 1.0)),
-        brightness=float(grey.mean()),
+        eye_distance=math.dist(*mesh[_EYE_CORNERS, :2].sum(axis=1).tolist()) / 2,
+        sharpness=roughness / max(contrast, 1.0),
+        brightness=brightness,
         contrast=contrast,
-        yaw=float(np.degrees(np.arctan2(across[2], np.linalg.norm(across[:2])))),
-        pitch=float(np.degrees(np.arctan2(down[2], np.linalg.norm(down[:2])))),
-        visible=float(inside.mean()),
+        yaw=_rise(right, left),
+        pitch=_rise(forehead, chin),
+        visible=np.count_nonzero(inside) / len(inside),
     )
+
+
+def _rise(start: Sequence[float], end: Sequence[float]) -> float:
+    """How steeply the way from one point (x, y, z) to another leads away from the camera, degrees."""
+    x, y, z = (b - a for a, b in zip(start, end, strict=True))
+    return math.degrees(math.atan2(z, math.hypot(x, y)))
 
 
 def assess(measures: Measures, clarity: float) -> Quality:
@@ -96,7 +104,7 @@ def assess(measures: Measures, clarity: float) -> Quality:
     to other photos of the same person it predicts far better than any property of the picture does
     (`docs/decisions/0005-quality.md`). The properties say what to do about it.
     """
-    score = round(100 * float(np.clip((clarity - _CLARITY_0) / (_CLARITY_100 - _CLARITY_0), 0, 1)))
+    score = round(100 * min(max((clarity - _CLARITY_0) / (_CLARITY_100 - _CLARITY_0), 0), 1))
     if measures.sharpness < _MERE_BLUR:
         score = min(score, _MERE_BLUR_SCORE)
     found = {
