@@ -65,7 +65,9 @@ class Detector:
     ) -> None:
         self._network = network
         self._size = input_size
-        self._anchors = anchors(input_size, grids)
+        # The centre of an anchor for each coordinate that is relative to it: all but width and height.
+        self._origins = np.tile(anchors(input_size, grids), 8)
+        self._origins[:, 2:4] = 0
         self._min_logit = float(np.log(min_score / (1 - min_score)))
 
     def detect(self, image: Image) -> Detections:
@@ -82,28 +84,25 @@ class Detector:
         for canvas, (left, top, side) in zip(batch, views, strict=True):
             _letterbox(image[top : top + side, left : left + side], canvas, side)
         raw, logits = self._network(batch)
-        found = []
-        for index, view in enumerate(views):
-            boxes, points, scores = self._decode(raw[index], logits[index, :, 0], view)
-            if index:  # a face cut by a tile's edge is whole in the next tile or in the whole picture
-                whole = _inside(boxes, view, width, height)
-                boxes, points, scores = boxes[whole], points[whole], scores[whole]
-            found.append((boxes, points, scores))
-        boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return weighted_nms(boxes, points, scores)
+        found, scores = self._decode(raw[0], logits[0, :, 0], views[0])
+        for index, view in enumerate(views[1:], start=1):
+            more, more_scores = self._decode(raw[index], logits[index, :, 0], view)
+            whole = _inside(
+                more, view, width, height
+            )  # what is cut is whole in the next tile or in the whole picture
+            found, scores = np.concatenate([found, more[whole]]), np.concatenate([scores, more_scores[whole]])
+        return weighted_nms(found, scores)
 
-    def _decode(self, raw: Floats, logits: Floats, view: tuple[int, int, int]) -> tuple[Floats, Floats, Floats]:
+    def _decode(self, raw: Floats, logits: Floats, view: tuple[int, int, int]) -> tuple[Floats, Floats]:
+        """A view's (A, 16) and (A,) → (n, 16) pixels of the image: box, then points; and (n,) scores."""
         keep = np.flatnonzero(logits >= self._min_logit)
         left, top, side = view
-        scale = side / self._size
-        values = raw[keep]
-        centres = self._anchors[keep]
-        middle = (values[:, :2] + centres) * scale + (left, top)
-        half = values[:, 2:4] * (scale / 2)
-        points = (values[:, 4:].reshape(-1, 6, 2) + centres[:, None]) * scale + (left, top)
-        scores = 1 / (1 + np.exp(-logits[keep]))
-        boxes = np.concatenate([middle - half, middle + half], axis=1)
-        return boxes.astype(np.float32), points.astype(np.float32), scores.astype(np.float32)
+        found: Floats = (raw[keep] + self._origins[keep]) * np.float32(side / self._size)
+        half = found[:, 2:4] / 2
+        found[:, 2:4] = found[:, :2] + half
+        found[:, :2] -= half
+        found += np.array([left, top] * 8, dtype=np.float32)
+        return found, np.reciprocal(1 + np.exp(-logits[keep]), dtype=np.float32)
 
 
 _TILE_FROM = 1400
@@ -162,46 +161,42 @@ def _inside(boxes: Floats, view: tuple[int, int, int], width: int, height: int) 
     )
 
 
-def weighted_nms(boxes: Floats, points: Floats, scores: Floats, max_iou: float = 0.3) -> Detections:
+def weighted_nms(found: Floats, scores: Floats, max_iou: float = 0.3) -> Detections:
     """Merge overlapping detections into their score-weighted mean.
 
     A detection that lies mostly inside a better one (the same face seen at another scale) is dropped as well.
 
     Args:
-        boxes, points, scores: as in `Detections`, in any order.
+        found: (n, 16) float32 pixels, in any order: left, top, right, bottom, then x and y of six points.
+        scores: (n,) float32, 0–1.
         max_iou: boxes that overlap more are one face.
 
     Source: BlazeFace, Bazarevsky et al. 2019, arXiv:1907.05047, section 3.3 ("blending").
     """
     order = np.argsort(-scores, kind="stable")
-    boxes, points, scores = boxes[order], points[order], scores[order]
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    areas = sides[:, 0] * sides[:, 1]
+    found, scores = found[order], scores[order]
+    low, high = found[:, :2], found[:, 2:4]
+    areas = _areas(low, high)
     left = np.ones(len(scores), dtype=bool)
-    kept: list[tuple[Floats, Floats, np.float32]] = []
+    merged = np.empty_like(found)
+    best: list[int] = []
     for first in range(len(scores)):
         if not left[first]:
             continue
-        low = np.maximum(boxes[first, :2], boxes[:, :2])
-        high = np.minimum(boxes[first, 2:], boxes[:, 2:])
-        sides = np.maximum(high - low, 0)
-        shared = sides[:, 0] * sides[:, 1]
+        shared = _areas(np.maximum(low[first], low), np.minimum(high[first], high))
         iou = shared / np.maximum(areas[first] + areas - shared, 1e-6)
         inside = shared / np.maximum(np.minimum(areas, areas[first]), 1e-6)
         same = left & (iou > max_iou)
         same[first] = True
         left &= ~(same | (inside > 0.7))
         left[first] = False
-        weights = scores[same] / scores[same].sum()
-        kept.append(
-            (
-                (weights[:, None] * boxes[same]).sum(axis=0),
-                (weights[:, None, None] * points[same]).sum(axis=0),
-                scores[first],
-            )
-        )
-    return Detections(
-        np.array([k[0] for k in kept], dtype=np.float32).reshape(-1, 4),
-        np.array([k[1] for k in kept], dtype=np.float32).reshape(-1, 6, 2),
-        np.array([k[2] for k in kept], dtype=np.float32),
-    )
+        merged[len(best)] = scores[same] @ found[same] / scores[same].sum()
+        best.append(first)
+    merged = merged[: len(best)]
+    return Detections(merged[:, :4], merged[:, 4:].reshape(-1, 6, 2), scores[best])
+
+
+def _areas(low: Floats, high: Floats) -> Floats:
+    """(n, 2) corners → (n,) pixels²; 0 where they are the wrong way round."""
+    sides: Floats = np.maximum(high - low, 0)
+    return np.multiply(sides[:, 0], sides[:, 1])
