@@ -284,6 +284,7 @@ def identify_times(server: Server, data: bytes) -> tuple[float, float]:
     times = []
     with httpx.Client(base_url=server.api, timeout=60) as client:
         client.get("/health")
+        client.build_request("POST", "/identify", files={"image": data}).read()  # the client's own first time
         for _ in range(31):
             start_s = perf_counter()
             client.post("/identify", files={"image": data}).raise_for_status()

@@ -23,7 +23,7 @@ from visage.vision.align import thumbnail
 from visage.vision.embed import unit
 from visage.vision.pipeline import LocatedFace, Pipeline
 
-_SEARCH_EVERY_S = 0.2
+_SEARCH_EVERY_S = 0.25
 """The whole frame is searched for new faces after so long."""
 
 _FIRST_LOOKS = 3
