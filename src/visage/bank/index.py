@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from visage.types import Embedding
 
 APPROXIMATE_FROM = 50_000
-"""Vectors from which sketches are searched first; below, a matrix product takes 2 ms at most."""
+"""Vectors from which sketches are searched first; below, a matrix product takes 1 ms at most."""
 
 _BLOCK_ROWS = 65_536
 """A bank grows by blocks of at least this, each as long as all before it: few, and no addition has to move what is

@@ -87,9 +87,8 @@ class Detector:
         found, scores = self._decode(raw[0], logits[0, :, 0], views[0])
         for index, view in enumerate(views[1:], start=1):
             more, more_scores = self._decode(raw[index], logits[index, :, 0], view)
-            whole = _inside(
-                more, view, width, height
-            )  # what is cut is whole in the next tile or in the whole picture
+            # A face that the edge of a tile cuts is whole in the next tile or in the whole picture.
+            whole = _inside(more, view, width, height)
             found, scores = np.concatenate([found, more[whole]]), np.concatenate([scores, more_scores[whole]])
         return weighted_nms(found, scores)
 
