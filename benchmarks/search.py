@@ -192,7 +192,6 @@ def show(report: list[dict[str, Any]]) -> None:
     """Print the tables."""
     console = Console(width=160)
     table = Table("bank", "size", "product ms", "exact ms", "÷ product", "search ms", "× faster")
-
     for column in ("bytes a vector", "build s", "add ms (longest)", "forget ms (longest)"):
         table.add_column(column)
     for row in report:

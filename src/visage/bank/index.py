@@ -54,7 +54,6 @@ _WORD_BITS = 64
 
 Words = NDArray[np.uint64]
 Found = list[tuple[str, float]]
-Rows = NDArray[np.intp]
 
 
 class Index:
@@ -220,7 +219,7 @@ class _Block:
         return [(self.keys[row], cosine) for row, cosine in _largest(similarities, limit)]
 
 
-def _smallest(distances: NDArray[np.uint8], wanted: float) -> Rows:
+def _smallest(distances: NDArray[np.uint8], wanted: float) -> NDArray[np.intp]:
     """The places of the smallest distances, ascending: about so many at most, but all of the very smallest."""
     sample = distances[:: max(1, len(distances) // _SAMPLE)]
     up_to = np.cumsum(np.bincount(sample))

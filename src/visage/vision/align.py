@@ -67,8 +67,12 @@ def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floati
     if not math.isfinite(spread) or spread < 1e-6:
         raise DegenerateLandmarks("The landmarks of the face coincide")
     a = sum((from_ - z_mean).conjugate() * (to - w_mean) for from_, to in zip(z, w, strict=True)) / spread
-    b = w_mean - a * z_mean
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
+    return similarity(a, w_mean - a * z_mean)
+
+
+def similarity(turn: complex, shift: complex) -> NDArray[np.float64]:
+    """(3, 3), homogeneous, for column vectors (x, y, 1): what z → turn · z + shift does to z = x + iy."""
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]])
 
 
 def warp(image: Image, transform: NDArray[np.float64], size: int) -> Image:

@@ -84,12 +84,14 @@ class Detector:
         for canvas, (left, top, side) in zip(batch, views, strict=True):
             _letterbox(image[top : top + side, left : left + side], canvas, side)
         raw, logits = self._network(batch)
-        found, scores = self._decode(raw[0], logits[0, :, 0], views[0])
-        for index, view in enumerate(views[1:], start=1):
-            more, more_scores = self._decode(raw[index], logits[index, :, 0], view)
-            # A face that the edge of a tile cuts is whole in the next tile or in the whole picture.
-            whole = _inside(more, view, width, height)
-            found, scores = np.concatenate([found, more[whole]]), np.concatenate([scores, more_scores[whole]])
+        parts = []
+        for index, view in enumerate(views):
+            found, scores = self._decode(raw[index], logits[index, :, 0], view)
+            if index:  # a face cut by a tile's edge is whole in the next tile or in the whole picture
+                whole = _inside(found, view, width, height)
+                found, scores = found[whole], scores[whole]
+            parts.append((found, scores))
+        found, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
         return weighted_nms(found, scores)
 
     def _decode(self, raw: Floats, logits: Floats, view: tuple[int, int, int]) -> tuple[Floats, Floats]:
@@ -101,7 +103,7 @@ class Detector:
         found[:, 2:4] = found[:, :2] + half
         found[:, :2] -= half
         found += np.array([left, top] * 8, dtype=np.float32)
-        return found, np.reciprocal(1 + np.exp(-logits[keep]), dtype=np.float32)
+        return found, (1 / (1 + np.exp(-logits[keep]))).astype(np.float32)
 
 
 _TILE_FROM = 1400

@@ -53,8 +53,8 @@ class Embedder:
         n, views = faces.shape[:2]
         (raw,) = self._network(faces.reshape(n * views, *faces.shape[2:]))
         raw = raw.reshape(n, views, -1)
+        units = unit(raw)
         length = np.sqrt(np.vecdot(raw, raw))
-        units = raw / np.maximum(length, np.float32(1e-12))[..., None]
         agreement = np.vecdot(units[:, 0], units[:, 1])
         clarity = _BASE + _PER_LENGTH * length.sum(axis=1) / views + _PER_AGREEMENT * agreement
         return Embedded(unit(units.sum(axis=1)), clarity)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.types import Image
-from visage.vision.align import warp
+from visage.vision.align import similarity, warp
 from visage.vision.runtime import Network
 
 Floats = NDArray[np.float32]
@@ -63,7 +63,7 @@ class Landmarker:
         crops = np.empty((len(boxes), INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
         crops_at = [_Crop.around(box, pair) for box, pair in zip(boxes.tolist(), eyes.tolist(), strict=True)]
         for index, crop in enumerate(crops_at):
-            crops[index] = warp(image, crop.from_image(), INPUT_SIZE)
+            crops[index] = warp(image, similarity(crop.turn, crop.shift), INPUT_SIZE)
         raw, logits = self._network(crops)
         points = raw.reshape(len(boxes), MESH_POINTS, 3)
         for index, crop in enumerate(crops_at):
@@ -88,11 +88,6 @@ class _Crop:
         level = across.conjugate() / abs(across) if across else 1
         turn = level * INPUT_SIZE / side
         return cls(turn, complex(INPUT_SIZE, INPUT_SIZE) / 2 - turn * complex(left + right, top + bottom) / 2)
-
-    def from_image(self) -> NDArray[np.float64]:
-        """(3, 3): image pixels → crop pixels."""
-        a, b = self.turn, self.shift
-        return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
 
     def to_image(self, points: Floats) -> Floats:
         """(n, 3) float32 crop pixels → image pixels; z in the scale of x and y."""

@@ -141,9 +141,7 @@ class Pipeline:
         if not located:
             return []
         height, width = image.shape[:2]
-        aligned = np.empty((len(located), 2, FACE_SIZE, FACE_SIZE, 3), dtype=np.uint8)
-        for views, face in zip(aligned, located, strict=True):
-            views[:] = align(image, face.landmarks)
+        aligned = np.stack([align(image, face.landmarks) for face in located])
         embedded = self._embedder.embed(aligned)
         measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
         return [
