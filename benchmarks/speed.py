@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -46,6 +45,7 @@ from visage.types import NewPhoto, Quality
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits
 from visage.vision.pipeline import Pipeline
+from visage.vision.runtime import available_cores
 
 SIZES = ((640, 480), (1280, 960))
 CROWD = ("obama", "biden", "astronaut", "obama2", "obama3", "biden", "obama", "astronaut")
@@ -306,7 +306,7 @@ def machine() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if "model name" in line
     ]
-    return f"{names[0] if names else 'unknown processor'}, {len(os.sched_getaffinity(0))} cores"
+    return f"{names[0] if names else 'unknown processor'}, {available_cores()} cores"
 
 
 def show(report: Mapping[str, Any], lines: list[Line]) -> None:

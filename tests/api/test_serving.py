@@ -155,6 +155,37 @@ def test_nothing_is_logged_that_names_a_person(
     assert "Oheim" not in log
 
 
+def test_it_serves_where_the_system_lacks_what_only_linux_has(
+    start_server: Callable[..., Server], photos: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS: the server and the commands that are promised there, with what is missing there taken away."""
+    (tmp_path / "macos").mkdir()
+    (tmp_path / "macos" / "sitecustomize.py").write_text(
+        "import mmap, os, signal, socket\n"
+        "for module, names in {\n"
+        "    os: ('sched_getaffinity', 'sched_setaffinity', 'fdatasync', 'posix_fadvise', 'posix_fallocate',\n"
+        "         'memfd_create', 'eventfd', 'pidfd_open', 'O_TMPFILE', 'O_DIRECT', 'getrandom', 'copy_file_range'),\n"
+        "    socket: ('TCP_KEEPIDLE', 'TCP_USER_TIMEOUT', 'SO_BINDTODEVICE', 'AF_NETLINK'),\n"
+        "    mmap: ('MAP_POPULATE',), signal: ('sigwaitinfo', 'sigtimedwait', 'pidfd_send_signal'),\n"
+        "}.items():\n"
+        "    for name in names:\n"
+        "        if hasattr(module, name):\n"
+        "            delattr(module, name)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "macos"))
+    server = start_server()
+    files = {"image": photos["obama"].read_bytes()}
+    httpx.post(f"{server.api}/register", data={"name": "A"}, files=files, timeout=60).raise_for_status()
+    found = httpx.post(f"{server.api}/identify", files={"image": photos["obama3"].read_bytes()}, timeout=60).json()
+    assert found["data"]["match"]["name"] == "A"
+    assert server.stop() == 0
+    for command in (["doctor"], ["persons", "list"], ["backup", str(tmp_path / "b.visage")]):
+        done = subprocess.run(
+            [VISAGE, *command, "--data-dir", str(tmp_path / "data")], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
 def test_nothing_connects_to_anywhere(tmp_path: Path, photos: Mapping[str, Path]) -> None:
     program = f"""
 import sys

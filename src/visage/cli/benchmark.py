@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -17,6 +16,7 @@ from visage.vision.align import FACE_SIZE, TEMPLATE
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.landmarks import MESH_POINTS
 from visage.vision.pipeline import LocatedFace, Pipeline
+from visage.vision.runtime import available_cores
 
 _FRAME = (480, 640)
 _MANY = 8
@@ -55,7 +55,7 @@ class Timing:
 
 def run(seconds: float = 12.0) -> None:
     """Time, print the table, recommend."""
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     candidates = thread_counts(cores)
     with err.status("Timing; leave the machine alone for some seconds …"):
         timings = [measure(threads, seconds / len(candidates)) for threads in candidates]

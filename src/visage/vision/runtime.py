@@ -23,6 +23,13 @@ from openvino import opset13 as ops  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
 
+def available_cores() -> int:
+    """How many cores this process may use, where the system tells; else how many there are."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Runtime:
     """Compiles networks for this machine's CPU, once; later starts read the compiled form from a cache.
 
@@ -69,7 +76,7 @@ class Runtime:
         processor = PrePostProcessor(model)
         processor.input().tensor().set_element_type(ov.Type.u8)
         processor.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
-        abreast = min(abreast, self._threads or len(os.sched_getaffinity(0)))
+        abreast = min(abreast, self._threads or available_cores())
         compiled = self._core.compile_model(processor.build(), "CPU", {**self._config, "NUM_STREAMS": abreast})
         return Network(compiled, abreast)
 
