@@ -155,6 +155,11 @@ class Undo:
     content: Mapping[str, Any]
     created_at: datetime
 
+    @property
+    def source_id(self) -> str | None:
+        """Who comes back when it is taken back; None where nobody does."""
+        return self.content["person"]["person_id"] if self.kind == "merge" else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewPhoto:

@@ -164,7 +164,7 @@ def test_it_serves_where_the_system_lacks_what_only_linux_has(
         "import mmap, os, signal, socket\n"
         "for module, names in {\n"
         "    os: ('sched_getaffinity', 'sched_setaffinity', 'fdatasync', 'posix_fadvise', 'posix_fallocate',\n"
-        "         'memfd_create', 'eventfd', 'pidfd_open', 'O_TMPFILE', 'O_DIRECT', 'getrandom', 'copy_file_range'),\n"
+        "         'memfd_create', 'eventfd', 'pidfd_open', 'O_TMPFILE', 'O_DIRECT', 'getrandom'),\n"
         "    socket: ('TCP_KEEPIDLE', 'TCP_USER_TIMEOUT', 'SO_BINDTODEVICE', 'AF_NETLINK'),\n"
         "    mmap: ('MAP_POPULATE',), signal: ('sigwaitinfo', 'sigtimedwait', 'pidfd_send_signal'),\n"
         "}.items():\n"

@@ -19,7 +19,7 @@ from visage.bank.audit import Audit
 from visage.bank.bank import MemoryBank
 from visage.bank.keys import KEY_FILE_NAME, KeyFile, KeyRecord, KeySource
 from visage.bank.restore import Restored, Secrets, put_in_place, stage
-from visage.bank.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, open_store
+from visage.bank.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, lock, open_store
 from visage.bank.vault import TAG_BYTES, Vault, new_key, passphrase_slot
 from visage.errors import BankError, InvalidBackup, NotReady
 
@@ -59,7 +59,8 @@ def back_up(folder: Path, path: Path, source: KeySource | None = None) -> Path:
 
 def restore(folder: Path, path: Path, home: KeySource | None = None, secrets: Secrets | None = None) -> Restored:
     home = home or KeySource()
-    return put_in_place(stage(folder, path, home, secrets or Secrets(), lambda done, total: None), home)
+    with lock(folder) as held:
+        return put_in_place(stage(folder, path, home, secrets or Secrets(), lambda done, total: None), home, held)
 
 
 @pytest.fixture

@@ -94,8 +94,6 @@ def test_a_data_key_opens_for_its_person_and_master_key_only(one: bytes, other: 
         assert not Vault(other).fits("bank", vault.key_check("bank"))
     assert vault.fits("bank", vault.key_check("bank"))
     assert not vault.fits("another bank", vault.key_check("bank"))
-    again = vault.rewrap("ann", wrapped, Vault(other))
-    assert Vault(other).key("ann", again).open(key.seal(b"v", place), place) == b"v"
 
 
 def test_a_passphrase_opens_its_slot_however_its_accents_are_written() -> None:

@@ -21,7 +21,7 @@ from visage.bank.keys import KeySource
 from visage.bank.preferences import Preferences, PreferenceStore
 from visage.bank.restore import Restored, Secrets, Staged, put_in_place, stage
 from visage.bank.retention import Retention
-from visage.bank.sqlite import STAGE_NAME
+from visage.bank.sqlite import make_stage
 from visage.errors import BankError, InstallationError, InvalidBackup, InvalidValue, NotReady, Overloaded, VisageError
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.settings import Settings
@@ -247,8 +247,10 @@ class Service:
                 await self._run(executor, lambda: None)  # what is under way comes to its end
 
             def replace() -> Restored:
-                old.close()
-                return put_in_place(staged, home)
+                held = old.bank.release()
+                assert held is not None  # noqa: S101 - a store that is open holds it
+                with held:
+                    return put_in_place(staged, home, held)
 
             restored = await self._run(self._storage, replace)
         finally:
@@ -272,9 +274,7 @@ class Service:
 
     def staging(self) -> Path:
         """The folder for files that are not the bank yet."""
-        folder = self.settings.data_dir / STAGE_NAME
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
+        return make_stage(self.settings.data_dir)
 
     async def close(self) -> None:
         """Finish what runs, then close the bank."""

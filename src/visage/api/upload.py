@@ -25,7 +25,8 @@ class _Form:
         self.has_file = False
         self._path = path
         self._file_field = file_field
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        path.unlink(missing_ok=True)  # of an upload before, or a link
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._header = bytearray()
         self._value = bytearray()
         self._name = ""

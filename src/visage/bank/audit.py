@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -169,7 +171,8 @@ class Audit:
     def _write_anchor(self, head: str) -> None:
         draft = self._anchor.with_suffix(".new")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            draft.unlink(missing_ok=True)  # a link, perhaps
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(head + "\n")
                 file.flush()
@@ -177,6 +180,20 @@ class Audit:
             draft.replace(self._anchor)
         except OSError as exc:
             raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
+
+
+def replace_audit(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put another log, as rows, in the place of the one that came with a bank. The triggers that keep a log whole are
+    away for that while."""
+    query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'"
+    triggers = connection.execute(sa.text(query)).all()
+    for name, _ in triggers:
+        connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    connection.execute(audit_table.delete())
+    if rows:
+        connection.execute(audit_table.insert(), list(rows))
+    for _, statement in triggers:
+        connection.exec_driver_sql(statement)
 
 
 _CUT_IN_WORDS = {

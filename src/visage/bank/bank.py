@@ -568,12 +568,15 @@ class MemoryBank:
                 faults.append("Memory and store do not hold the same photos")
             if {photo_id for photo_id, vector in kept.items() if vector is not None} != self._embeddings.keys():
                 faults.append("Memory and store do not hold the same embeddings")
-            faults += [f"Person {pid} has no photo" for pid, photos in self._photos.items() if not photos]
         return faults
 
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+
+    def release(self) -> IO[bytes] | None:
+        """Close the store but keep others out; see `Store.release`."""
+        return self._store.release()
 
     def _load(self) -> None:
         contents = self._store.load(self.model)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,16 +106,28 @@ class KeyFile:
             raise BankError(f"The key file {self.path.name} cannot be written: {exc.strerror}") from exc
 
     def settle(self) -> None:
-        """Make the draft, if there is one, the file."""
+        """Make the draft, if there is one, the file. The bank is sealed by it already: where that fails, the draft
+        goes on opening it, and the next start tries again."""
         try:
             if self.draft.exists():
                 self.draft.replace(self.path)
                 _sync_folder(self.path.parent)
         except OSError as exc:
-            raise BankError(f"The key file {self.path.name} cannot be written: {exc.strerror}") from exc
+            log.warning(
+                "The key file %s cannot be written: %s. The bank's key is in %s",
+                self.path.name,
+                exc.strerror,
+                self.draft.name,
+            )
 
     def remove(self) -> None:
-        """Overwrite and remove the file and the draft."""
+        """Overwrite and remove the file and the draft.
+
+        Raises:
+            BankError: one of them is still there.
+        """
+        if self.path.is_symlink():
+            log.warning("%s was a link; remove yourself what it led to, an old key of this bank", self.path.name)
         for path in (self.path, self.draft):
             erase_file(path)
 
@@ -236,7 +249,7 @@ def unlock(source: KeySource, data_dir: Path, record: KeyRecord) -> Vault:
 
 
 def rotate(store: SqlStore, source: KeySource, data_dir: Path, key: bytes) -> None:
-    """Make another master key the bank's; all persons' keys are wrapped anew. A recovery key is void from then on.
+    """Make another master key the bank's, and seal everything anew. A recovery key is void from then on.
 
     Args:
         store: open.
@@ -262,21 +275,28 @@ def protect(store: SqlStore, data_dir: Path, file: KeyFile, passphrase: str | No
     """Let a passphrase open the bank from now on, and no file; or a file, where it is None. The key is a new one.
 
     Raises:
-        BankError: nothing was changed.
+        BankError: nothing was changed, unless the message says so.
     """
     if passphrase is None:
         rotate(store, KeySource(file=file.path), data_dir, new_key())
     else:
         check_passphrase(passphrase)
         rotate(store, KeySource(passphrase=passphrase), data_dir, new_key())
-        file.remove()
+        try:
+            file.remove()
+        except BankError as error:
+            raise BankError(
+                f"The bank opens with the passphrase only, but {error.message}. Remove it yourself: it opens older "
+                "backups"
+            ) from error
 
 
 def add_recovery_key(store: SqlStore) -> str:
     """Make a recovery key; the one before is void. It is kept nowhere."""
     vault, bank_id, _ = store.vault()
     recovery_key = new_recovery_key()
-    store.put_slot(recovery_slot(recovery_key, vault, bank_id))
+    others = [slot for slot in store.slots() if slot.kind != "recovery"]
+    store.put_slots([*others, recovery_slot(recovery_key, vault, bank_id)])
     return recovery_key
 
 
@@ -308,16 +328,21 @@ def check_passphrase(passphrase: str) -> None:
 def erase_file(path: Path) -> None:
     """Overwrite a file with zeros and remove it; one that is not there is no error.
 
+    Of a link, and of a file that has another name too, only this name is removed: what lies behind it may be
+    anybody's.
+
     Raises:
         BankError: it cannot be.
     """
     try:
-        with path.open("r+b") as file:
-            left = path.stat().st_size
-            while left > 0:
-                left -= file.write(bytes(min(left, 2**20)))
-            file.flush()
-            os.fsync(file.fileno())
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                left = os.fstat(descriptor).st_size
+                while left > 0:
+                    left -= file.write(bytes(min(left, 2**20)))
+                os.fsync(descriptor)
         path.unlink()
         _sync_folder(path.parent)
     except FileNotFoundError:

@@ -1,7 +1,11 @@
 """A bank from a backup: checked in a folder of its own, then put in place by renaming one file.
 
-What must not go back with the bank is carried over from the present one: who was forgotten stays forgotten, a revoked
-API key stays revoked, and the audit log goes on where the present one continues the backup's.
+A backup may have been made by anybody: its rows are copied into a database of our own making (`foreign.py`), and
+where its key is not the key of the bank that is here, the bank gets a new one that nobody has seen.
+
+What must not go back with the bank is carried over from the present one: who was forgotten stays forgotten, and API
+keys, sessions, settings and the audit log are those of this installation. Where there is no present one, or it cannot
+be read, API keys of the backup are revoked, since nobody knows which of them were.
 
 Whenever this is killed, the data directory holds the old bank or the new one, with a key that opens it: the key is
 written beside the key file first (`keys.py`), then the file of the bank is renamed, then the key.
@@ -15,34 +19,36 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import sqlalchemy as sa
 
 from visage.bank import keys
 from visage.bank.access import keys_table, sessions_table
-from visage.bank.audit import audit_table
+from visage.bank.audit import audit_table, replace_audit
 from visage.bank.backup import BackupHeader, read_backup, read_header
+from visage.bank.foreign import copy_rows
 from visage.bank.keys import KeyRecord, KeySource
 from visage.bank.preferences import PreferenceStore
 from visage.bank.retention import SINCE
-from visage.bank.schema import erasures_table
-from visage.bank.sql import SqlStore
+from visage.bank.schema import erasures_table, preferences_table
+from visage.bank.sql import UNREADABLE, SqlStore, key_record
 from visage.bank.sqlite import (
     FILE_NAME,
+    RAW_NAME,
     SET_ASIDE,
     STAGE_NAME,
     clear_stage,
     connect,
     journal_of,
-    lock,
+    make_stage,
     open_store,
     sync,
 )
-from visage.bank.store import Erasure, from_micros
-from visage.bank.vault import Vault, key_from_text, key_to_text, passphrase_slot
+from visage.bank.store import Erasure, from_micros, to_micros
+from visage.bank.vault import Slot, Vault, key_from_text, key_to_text, new_key, passphrase_slot, recovery_slot
 from visage.errors import BankError, InvalidBackup
 
 log = logging.getLogger("visage")
@@ -74,6 +80,7 @@ class Staged:
         header: of the backup.
         master_key: that opens it.
         opened_by: whose it was.
+        secrets: that were given for it.
         faults: what was damaged in the bank already when the backup was made, in words.
     """
 
@@ -81,6 +88,7 @@ class Staged:
     header: BackupHeader
     master_key: bytes = field(repr=False)
     opened_by: Literal["master_key", "passphrase", "file", "recovery_key"]
+    secrets: Secrets
     faults: tuple[str, ...]
 
 
@@ -93,12 +101,18 @@ class Restored:
         set_aside: name of the file that the old bank is in now; None where there was none.
         old_was_readable: what was forgotten since the backup was known.
         key_set_aside: name of the file that the old bank's key is in now, where it is another.
+        new_key: the backup came with a key that is not this bank's, so that the bank has a new one.
+        recovery_key_void: and the recovery key from paper opens it no more.
+        keys_revoked: API keys of the backup that were revoked, since nobody knows which of them were.
     """
 
     forgotten_again: int
     set_aside: str | None
     old_was_readable: bool
     key_set_aside: str | None = None
+    new_key: bool = False
+    recovery_key_void: bool = False
+    keys_revoked: int = 0
 
 
 def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_progress: Progress) -> Staged:
@@ -117,66 +131,63 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
     """
     header = read_header(backup)
     opened_by, master_key = _key_of(header.record, data_dir, home, secrets)
-    folder = data_dir / STAGE_NAME
-    draft = folder / FILE_NAME
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if path != backup:
-                keys.erase_file(path)
-        draft.touch(mode=0o600)
-        with draft.open("r+b") as file:
+        clear_stage(data_dir, keep=backup)
+        folder = make_stage(data_dir)
+        raw = folder / RAW_NAME
+        descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             read_backup(backup, master_key, file, on_progress)
-            file.flush()
-            os.fsync(file.fileno())
+        copy_rows(raw, folder, Vault(master_key))
+        keys.erase_file(raw)
     except OSError as exc:
         raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     try:
         store = _open_staged(data_dir, master_key)
         try:
-            with store.transaction() as connection:
-                broken = [text for (text,) in connection.execute(sa.text("PRAGMA integrity_check")) if text != "ok"]
-            if broken:
-                raise InvalidBackup("The bank in this backup is damaged. Take an older backup")
             faults = tuple(store.check())
         finally:
             store.close()
     except BankError as exc:
         raise InvalidBackup(f"The bank in this backup does not open. {exc.message}") from exc
-    return Staged(data_dir, header, master_key, opened_by, faults)
+    return Staged(data_dir, header, master_key, opened_by, secrets, faults)
 
 
-def put_in_place(staged: Staged, home: KeySource) -> Restored:
+def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
     """Make a staged backup the bank. Nobody may have the present one open.
 
+    Args:
+        staged: what `stage` returned.
+        home: where the key of the bank in that directory comes from.
+        held: the lock of the directory (`sqlite.lock`), held since before `stage`, so that what was checked is what
+            is put in place. It stays open.
+
     Raises:
-        BankError: somebody has, or the directory cannot be written; the old bank is in place.
+        BankError: the directory cannot be written; the old bank is in place.
     """
     data_dir = staged.data_dir
-    lock_file = lock(data_dir)
     try:
         present = _read_present(data_dir)
         store = _open_staged(data_dir, staged.master_key)
         try:
             forgotten = store.apply_erasures(present.erasures) if present else 0
-            if present:
-                with store.transaction() as connection:
-                    _carry_access(connection, present)
-                    _carry_audit(connection, present)
+            with store.transaction() as connection:
+                revoked = _take_over(connection, present)
             # Whom the backup has not seen for long is not forgotten for that: the days are counted anew.
             PreferenceStore(store.transaction).keep_time(SINCE, None)
-            key = _adopt(store, staged, home)
+            adopted = _adopt(store, staged, home, present)
             _, bank_id, _ = store.vault()
         finally:
             store.close()
         moment = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}"
         set_aside = _set_aside(data_dir, moment)
         key_file = home.key_file(data_dir)
-        key_set_aside = None
+        key, key_set_aside = adopted.for_file, None
         if key is not None and key not in key_file.candidates()[:1]:
             if key_file.path.exists():
-                key_set_aside = f"{key_file.path.name}.before-{moment}"
-                _keep(key_file.path, key_file.path.with_name(key_set_aside))
+                kept = _free_name(key_file.path.with_name(f"{key_file.path.name}.before-{moment}"))
+                key_set_aside = kept.name
+                _keep(key_file.path, kept)
             key_file.write_draft(key)
         journal_of(data_dir / FILE_NAME).unlink(missing_ok=True)  # of a bank that is broken; it is set aside with it
         sync(data_dir / STAGE_NAME / FILE_NAME)
@@ -184,26 +195,40 @@ def put_in_place(staged: Staged, home: KeySource) -> Restored:
         sync(data_dir)
         if key is not None:
             key_file.settle()
-        lock_file.truncate(0)
-        lock_file.write(f"{bank_id}\n".encode())
-        lock_file.flush()
+        held.truncate(0)
+        held.write(f"{bank_id}\n".encode())
+        held.flush()
         clear_stage(data_dir)
     except OSError as exc:
         raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
-    finally:
-        lock_file.close()
     log.info("The bank was restored from a backup of %s", staged.header.created_at.isoformat())
-    return Restored(forgotten, set_aside, present is not None or set_aside is None, key_set_aside)
+    return Restored(
+        forgotten,
+        set_aside,
+        present is not None or set_aside is None,
+        key_set_aside,
+        adopted.new_key,
+        adopted.recovery_key_void,
+        revoked,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """What is carried over from the bank that is there now: rows as dictionaries."""
+    """What is carried over from the bank that is there now.
 
+    Attributes:
+        record: what it knows of its key, if it does.
+        erasures: who and what was forgotten.
+        rows: of each table of the installation, as dictionaries.
+    """
+
+    record: KeyRecord | None
     erasures: list[Erasure]
-    keys: list[dict[str, Any]]
-    sessions: list[dict[str, Any]]
-    audit: list[dict[str, Any]]
+    rows: dict[str, list[dict[str, Any]]]
+
+
+_OF_THE_INSTALLATION = (keys_table, sessions_table, preferences_table, audit_table)
 
 
 def _read_present(data_dir: Path) -> _Present | None:
@@ -221,12 +246,12 @@ def _read_present(data_dir: Path) -> _Present | None:
                     return []
                 return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
 
-            return _Present(
-                [Erasure(row["erased_id"], from_micros(row["erased_at"])) for row in all_of(erasures_table)],
-                all_of(keys_table),
-                all_of(sessions_table),
-                sorted(all_of(audit_table), key=lambda row: int(row["number"])),
-            )
+            erasures = [Erasure(row["erased_id"], from_micros(row["erased_at"])) for row in all_of(erasures_table)]
+            try:
+                record = key_record(connection)
+            except (BankError, sa.exc.SQLAlchemyError, *UNREADABLE):
+                record = None
+            return _Present(record, erasures, {table.name: all_of(table) for table in _OF_THE_INSTALLATION})
     except (BankError, sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError):
         log.warning("The bank that was here cannot be read; who was forgotten since the backup is not known")
         return None
@@ -234,24 +259,23 @@ def _read_present(data_dir: Path) -> _Present | None:
         engine.dispose()
 
 
-def _carry_access(connection: sa.Connection, present: _Present) -> None:
-    """Keys that are good now stay good, revoked ones stay revoked; sessions are those of now."""
-    connection.execute(sessions_table.delete())
-    for row in present.keys:
-        connection.execute(keys_table.delete().where(keys_table.c.key_id == row["key_id"]))
-        connection.execute(keys_table.insert(), row)
-    if present.sessions:
-        connection.execute(sessions_table.insert(), present.sessions)
+def _take_over(connection: sa.Connection, present: _Present | None) -> int:
+    """Keys, sessions, settings and the audit log are the installation's, not the backup's.
 
-
-def _carry_audit(connection: sa.Connection, present: _Present) -> None:
-    """The log goes on, if the present one continues the backup's. Else the next start notes that it was cut."""
-    end = connection.execute(sa.select(audit_table).order_by(audit_table.c.number.desc()).limit(1)).mappings().first()
-    if end is not None and dict(end) not in present.audit:
-        return
-    since = [row for row in present.audit if end is None or row["number"] > end["number"]]
-    if since:
-        connection.execute(audit_table.insert(), since)
+    Returns: how many of the backup's API keys were revoked.
+    """
+    if present is None:
+        connection.execute(sessions_table.delete())
+        good = keys_table.c.revoked_at.is_(None)
+        now = to_micros(datetime.now(UTC))
+        return connection.execute(keys_table.update().where(good), {"revoked_at": now}).rowcount
+    replace_audit(connection, present.rows[audit_table.name])
+    for table in (sessions_table, keys_table, preferences_table):
+        connection.execute(table.delete())
+    for table in (keys_table, sessions_table, preferences_table):
+        if rows := present.rows[table.name]:
+            connection.execute(table.insert(), rows)
+    return 0
 
 
 def _key_of(
@@ -297,26 +321,63 @@ def _needed(record: KeyRecord) -> list[str]:
 
 
 def _open_staged(data_dir: Path, master_key: bytes) -> SqlStore:
-    return open_store(data_dir / STAGE_NAME, KeySource(master_key=key_to_text(master_key)))
+    return open_store(data_dir / STAGE_NAME, KeySource(master_key=key_to_text(master_key)), create=False)
 
 
-def _adopt(store: SqlStore, staged: Staged, home: KeySource) -> bytes | None:
-    """Let what opens banks at home open this one; returns the key that the key file must hold, or None."""
+@dataclass(frozen=True, slots=True)
+class _Adopted:
+    """What opens a bank that has come home.
+
+    Attributes:
+        for_file: the key that the key file must hold; None where the key comes from elsewhere.
+        new_key: it is a new one.
+        recovery_key_void: a recovery key that opened the backup does not open the bank.
+    """
+
+    for_file: bytes | None
+    new_key: bool = False
+    recovery_key_void: bool = False
+
+
+def _adopt(store: SqlStore, staged: Staged, home: KeySource, present: _Present | None) -> _Adopted:
+    """Let what opens banks at home open this one."""
     vault, bank_id, _ = store.vault()
+    is_ours = present is not None and present.record is not None and present.record.fits(vault)
+    if not is_ours and staged.secrets != Secrets():
+        return _adopt_foreign(store, staged, home, is_new_here=present is None)
     if staged.opened_by == "master_key":
-        return None
+        return _Adopted(None)
     if home.master_key is not None:
-        store.rewrap(Vault(key_from_text(home.master_key)), [])
-        return None
+        store.rewrap(Vault(key_from_text(home.master_key)), [], damaged_too=True)
+        return _Adopted(None)
     if staged.opened_by == "passphrase" and home.passphrase is None:
-        return None  # it opens with its passphrase, as before
+        return _Adopted(None)  # it opens with its passphrase, as before
     recovery = [slot for slot in store.slots() if slot.kind == "recovery"]
     if home.passphrase is not None:
-        store.rewrap(vault, [*recovery, passphrase_slot(home.passphrase, vault, bank_id)])
-        return None
+        store.put_slots([*recovery, passphrase_slot(home.passphrase, vault, bank_id)])
+        return _Adopted(None)
     if store.slots() != recovery:  # a passphrase that is not known here
-        store.rewrap(vault, recovery)
-    return staged.master_key
+        store.put_slots(recovery)
+    return _Adopted(staged.master_key)
+
+
+def _adopt_foreign(store: SqlStore, staged: Staged, home: KeySource, *, is_new_here: bool) -> _Adopted:
+    """Whoever made this backup knows its key, and may know what opens it: the bank gets another key, and every value
+    is sealed anew. The recovery key that was typed stays good on a computer that had no bank for it to betray."""
+    had_recovery = any(slot.kind == "recovery" for slot in store.slots())
+    if home.master_key is not None:
+        store.rewrap(Vault(key_from_text(home.master_key)), [], damaged_too=True)
+        return _Adopted(None, new_key=True, recovery_key_void=had_recovery)
+    vault, bank_id = Vault(new_key()), store.vault()[1]
+    slots: list[Slot] = []
+    passphrase = home.passphrase or (staged.secrets.passphrase if staged.opened_by == "passphrase" else None)
+    if passphrase is not None:
+        slots.append(passphrase_slot(passphrase, vault, bank_id))
+    if is_new_here and staged.secrets.recovery_key is not None:
+        slots.append(recovery_slot(staged.secrets.recovery_key, vault, bank_id))
+    store.rewrap(vault, slots, damaged_too=True)
+    void = had_recovery and all(slot.kind != "recovery" for slot in slots)
+    return _Adopted(None if passphrase is not None else vault.master_key, new_key=True, recovery_key_void=void)
 
 
 def _set_aside(data_dir: Path, moment: str) -> str | None:
@@ -324,15 +385,23 @@ def _set_aside(data_dir: Path, moment: str) -> str | None:
     path = data_dir / FILE_NAME
     if not path.exists():
         return None
-    name = f"{SET_ASIDE}{moment}"
-    _keep(path, data_dir / name)
+    kept = _free_name(data_dir / f"{SET_ASIDE}{moment}")
+    _keep(path, kept)
     if (journal := journal_of(path)).exists() and journal.stat().st_size:
-        _keep(journal, journal_of(data_dir / name))
-    return name
+        _keep(journal, journal_of(kept))
+    return kept.name
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or one like it, that nothing has yet: two restores may come in one second."""
+    number, free = 1, path
+    while os.path.lexists(free) or os.path.lexists(journal_of(free)):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
 
 
 def _keep(path: Path, second: Path) -> None:
-    second.unlink(missing_ok=True)
     try:
         os.link(path, second)
     except OSError:  # a file system without links

@@ -136,6 +136,7 @@ def undo_row(undo: Undo, key: DataKey) -> dict[str, Any]:
         "kind": undo.kind,
         "content": key.seal(_json(undo.content), undo_place(undo.person_id, undo.undo_id, undo.kind)),
         "created_at": to_micros(undo.created_at),
+        "source_id": undo.source_id,
     }
 
 

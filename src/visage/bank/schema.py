@@ -1,7 +1,8 @@
 """The tables. Readable are random ids, the names of models and kinds, and times; all else is sealed (`vault.py`).
 
-`merges` tells who was merged into whom, so that forgetting the one forgets the other too in older backups.
-`erasures` keeps the ids of what was forgotten, for the same reason.
+`merges` tells who was merged into whom, so that forgetting the one forgets the other too in older backups; an
+`origin_id` or `source_id` tells whose something was before that, so that forgetting finds it with whoever has it in
+an older file. `erasures` keeps the ids of what was forgotten, for the same reason.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ photos_table = sa.Table(
     sa.Column("quality", sa.LargeBinary, nullable=False),  # sealed JSON
     sa.Column("picture", sa.LargeBinary, nullable=False),  # sealed JPEG
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("origin_id", sa.Text),  # whose it was first, where a merge moved it
 )
 embeddings_table = sa.Table(
     "embeddings",
@@ -52,6 +54,7 @@ counter_examples_table = sa.Table(
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("vector", sa.LargeBinary, nullable=False),  # sealed float32, little-endian
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("origin_id", sa.Text),  # as of a photo
 )
 undos_table = sa.Table(
     "undos",
@@ -63,6 +66,7 @@ undos_table = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),  # sealed JSON
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("source_id", sa.Text),  # whom it would bring back
 )
 vault_table = sa.Table(
     "vault",

@@ -34,7 +34,15 @@ from visage.bank.schema import (
     undos_table,
     vault_table,
 )
-from visage.bank.store import Contents, CounterExample, Erasure, StoredPhoto, from_micros, to_micros
+from visage.bank.store import (
+    Contents,
+    CounterExample,
+    Erasure,
+    StoredPhoto,
+    from_micros,
+    person_from_json,
+    to_micros,
+)
 from visage.bank.vault import NONCE_BYTES, VERSION, DataKey, Place, Slot, Vault
 from visage.errors import BankError, DamagedPerson, NotReady
 from visage.types import Embedding, Person, Photo, Undo
@@ -46,15 +54,39 @@ UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 _DAMAGED = (DamagedPerson, *UNREADABLE)
 
+_OWN_TRIGGERS = frozenset({"audit_no_update", "audit_no_delete"})
+
+_ERASED_BY = (
+    persons_table.c.person_id,  # first: what goes with a person is not counted again
+    photos_table.c.photo_id,
+    photos_table.c.origin_id,
+    counter_examples_table.c.counter_id,
+    counter_examples_table.c.origin_id,
+    undos_table.c.undo_id,
+    undos_table.c.source_id,
+    merges_table.c.source_id,
+)
+"""The columns by which what was forgotten is found again in an older file, also where a merge has moved it."""
+
 
 class Scrubber(Protocol):
     """What sees to it that a deleted value is in no file of the store any more."""
 
+    @property
+    def database(self) -> Path:
+        """The file that holds the store."""
+
     def owe(self, connection: sa.Connection) -> None:
         """Note, in this transaction, that something was deleted; what is owed is made up for at the next opening."""
 
-    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None) -> bool:
-        """Rewrite the files if one of the traces is found in them, or if None. True: none is there."""
+    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
+        """Rewrite the files if one of the traces is found in them, or if None. True: none is there.
+
+        Args:
+            engine: of the database.
+            traces: of what was deleted.
+            moved: it lives on with somebody else, and rightly so in banks that were set aside before.
+        """
 
 
 class SqlStore:
@@ -103,12 +135,14 @@ class SqlStore:
         """As `Store`."""
         with self._transaction() as connection:
             absorbed = _absorbed(connection, person_id)
+            belongings = _belongings(connection, person_id)
             traces = _traces(connection, person_id)
             self._scrubber.owe(connection)
             if not connection.execute(persons_table.delete().where(persons_table.c.person_id == person_id)).rowcount:
                 raise DamagedPerson.of(person_id, "id")
             _delete(connection, merges_table.c.source_id, absorbed)
-            _note_erased(connection, [person_id, *absorbed], datetime.now(UTC))
+            now = datetime.now(UTC)
+            _note_erased(connection, [Erasure(each, now) for each in (person_id, *absorbed, *belongings)])
         return self._scrub(traces)
 
     def delete_photo(self, person: Person, photo_id: str) -> bool:
@@ -118,7 +152,7 @@ class SqlStore:
             self._scrubber.owe(connection)
             _touch(connection, person)
             _delete(connection, photos_table.c.photo_id, [photo_id])
-            _note_erased(connection, [photo_id], datetime.now(UTC))
+            _note_erased(connection, [Erasure(photo_id, datetime.now(UTC))])
         return self._scrub(traces)
 
     def erasures(self) -> list[Erasure]:
@@ -130,21 +164,13 @@ class SqlStore:
 
     def apply_erasures(self, erasures: Sequence[Erasure]) -> int:
         """As `Store`."""
-        count = 0
-        traces: list[bytes] = []
-        persons, photos = persons_table.c.person_id, photos_table.c
+        erased = {erasure.erased_id for erasure in erasures}
         with self._transaction() as connection:
             self._scrubber.owe(connection)
-            for erasure in erasures:
-                erased_id = erasure.erased_id
-                owner = connection.scalar(sa.select(photos.person_id).where(photos.photo_id == erased_id))
-                if owner is not None:
-                    traces += _traces(connection, owner, [erased_id])
-                traces += _traces(connection, erased_id)
-                for column in (persons, photos.photo_id):
-                    count += connection.execute(column.table.delete().where(column == erased_id)).rowcount
-                _note_erased(connection, [erased_id], erasure.erased_at)
-        self._scrub(traces)
+            self._part(connection, erased)
+            count = erase(connection, erased)
+            _note_erased(connection, erasures)
+        self._scrub(None)
         return count
 
     def picture(self, photo_id: str) -> bytes | None:
@@ -231,7 +257,7 @@ class SqlStore:
             connection.execute(undos_table.insert(), rows.undo_row(undo, keys[1]))
             _delete(connection, persons_table.c.person_id, [giver])
             connection.execute(merges_table.insert(), {"source_id": giver, "target_id": taker})
-        self._scrub(traces)
+        self._scrub(traces, moved=True)
 
     def split(
         self,
@@ -243,23 +269,12 @@ class SqlStore:
         undo_id: str,
     ) -> None:
         """As `Store`."""
-        giver, taker = target.person_id, source.person_id
         with self._transaction() as connection:
-            traces = _traces(connection, giver, photo_ids)
+            traces = _traces(connection, target.person_id, photo_ids)
             self._scrubber.owe(connection)
             _touch(connection, target)
-            keys = (self._key(connection, giver), self._insert_person(connection, source))
-            _give_photos(connection, photos_table.c.photo_id.in_(photo_ids), taker, keys)
-            _give_corrections(
-                connection,
-                counter_examples_table.c.counter_id.in_(counter_ids),
-                undos_table.c.undo_id.in_(undo_ids),
-                taker,
-                keys,
-            )
-            _delete(connection, undos_table.c.undo_id, [undo_id])
-            _delete(connection, merges_table.c.source_id, [taker])
-        self._scrub(traces)
+            self._give_back(connection, target.person_id, source, (photo_ids, counter_ids, undo_ids), undo_id)
+        self._scrub(traces, moved=True)
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """As `Store`."""
@@ -275,6 +290,13 @@ class SqlStore:
                 f"A row of {table} points to a row of {parent} that is not there"
                 for table, _, parent, _ in connection.execute(sa.text("PRAGMA foreign_key_check"))
             ]
+            faults += [
+                f"The {kind} {name} is none of Visage's"
+                for kind, name in connection.execute(
+                    sa.text("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view')")
+                )
+                if name not in _OWN_TRIGGERS
+            ]
             loading = _Loading(connection, self._vault)
             faults += loading.contents(None).faults
             faults += loading.picture_faults()
@@ -284,14 +306,13 @@ class SqlStore:
         """As `Store`: the file is copied as it is, while no transaction can begin."""
         with self._turn:
             with self._transaction() as connection:
-                _, _, file = connection.execute(sa.text("PRAGMA database_list")).one()
                 vault = connection.execute(sa.select(vault_table)).one()
                 slots = read_slots(connection)
                 persons, photos = (
                     connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
                     for table in (persons_table, photos_table)
                 )
-            with Path(file).open("rb") as database:
+            with self._scrubber.database.open("rb") as database:
                 write_backup(
                     target,
                     database,
@@ -304,22 +325,27 @@ class SqlStore:
 
     def close(self) -> None:
         """As `Store`."""
+        if (lock_file := self.release()) is not None:
+            lock_file.close()
+
+    def release(self) -> IO[bytes] | None:
+        """As `Store`."""
         with self._turn:
             self._closed = True
             self._engine.dispose()
-            if self._lock_file is not None:
-                self._lock_file.close()
+            lock_file, self._lock_file = self._lock_file, None
+            return lock_file
 
     def slots(self) -> list[Slot]:
         """The secrets that open this bank beside its key, as far as the bank knows of them."""
         with self._transaction() as connection:
             return read_slots(connection)
 
-    def put_slot(self, slot: Slot) -> None:
-        """Keep a slot in place of the one of its kind. It must hold the present master key."""
+    def put_slots(self, slots: Sequence[Slot]) -> None:
+        """Let these secrets open the bank, and no others. Each must hold the present master key."""
         with self._transaction() as connection:
-            _delete(connection, key_slots_table.c.kind, [slot.kind])
-            insert_slots(connection, [slot])
+            connection.execute(key_slots_table.delete())
+            insert_slots(connection, slots)
 
     def vault(self) -> tuple[Vault, str, datetime]:
         """The master key at work, the bank's id, and since when this key is its key."""
@@ -327,8 +353,14 @@ class SqlStore:
             row = connection.execute(sa.select(vault_table)).one()
         return self._vault, row.bank_id, from_micros(row.key_since)
 
-    def rewrap(self, vault: Vault, slots: Sequence[Slot]) -> None:
-        """Make another master key this bank's key, with these slots and no others.
+    def rewrap(self, vault: Vault, slots: Sequence[Slot], *, damaged_too: bool = False) -> None:
+        """Make another master key this bank's key, with these slots and no others. Every person's data key is a new
+        one too, so that who had the old master key can read nothing of what the file holds from now on.
+
+        Args:
+            vault: the master key.
+            slots: the secrets that give it.
+            damaged_too: who has a key that cannot be read is left as damaged as before, instead of refusing.
 
         Raises:
             DamagedPerson: a person's key cannot be read; nothing was changed.
@@ -337,10 +369,15 @@ class SqlStore:
         with self._transaction() as connection:
             self._scrubber.owe(connection)
             for person_id, wrapped in connection.execute(sa.select(columns.person_id, columns.key)).all():
-                connection.execute(
-                    persons_table.update().where(columns.person_id == person_id),
-                    {"key": self._vault.rewrap(person_id, wrapped, vault)},
-                )
+                try:
+                    old = self._vault.key(person_id, wrapped)
+                except DamagedPerson:
+                    if damaged_too:
+                        continue
+                    raise
+                key, wrapped_key = vault.new_key(person_id)
+                connection.execute(persons_table.update().where(columns.person_id == person_id), {"key": wrapped_key})
+                _renew(connection, person_id, (old, key))
             connection.execute(key_slots_table.delete())
             insert_slots(connection, slots)
             bank_id = connection.execute(sa.select(vault_table.c.bank_id)).scalar_one()
@@ -360,12 +397,65 @@ class SqlStore:
         connection.execute(persons_table.insert(), rows.person_row(person, key) | {"key": wrapped})
         return key
 
-    def _scrub(self, traces: Sequence[bytes] | None) -> bool:
+    def _part(self, connection: sa.Connection, erased: Collection[str]) -> None:
+        """Who was merged into someone who is forgotten, and is not forgotten, is a person again, as he is by now."""
+        undos = undos_table.c
+        query = sa.select(undos_table).where(undos.kind == "merge").order_by(undos.created_at.desc())
+        for row in connection.execute(query).all():
+            # A merge that is taken back may have taken this undo with it.
+            owner = str(row.person_id)
+            moved = connection.scalar(sa.select(undos.person_id).where(undos.undo_id == row.undo_id)) != owner
+            if moved or owner not in erased or row.source_id in erased:
+                continue
+            try:
+                undo = rows.undo_of(row, self._key(connection, owner))
+            except _DAMAGED:
+                continue
+            held = [
+                [
+                    each
+                    for each in connection.scalars(sa.select(column).where(owner_column == owner))
+                    if each in undo.content[name] and each not in erased
+                ]
+                for name, column, owner_column in (
+                    ("photos", photos_table.c.photo_id, photos_table.c.person_id),
+                    ("counter_examples", counter_examples_table.c.counter_id, counter_examples_table.c.person_id),
+                    ("undos", undos.undo_id, undos.person_id),
+                )
+            ]
+            if held[0]:
+                source = person_from_json(undo.content["person"])
+                self._give_back(connection, owner, source, (held[0], held[1], held[2]), undo.undo_id)
+
+    def _give_back(
+        self,
+        connection: sa.Connection,
+        giver: str,
+        source: Person,
+        ids: tuple[Sequence[str], Sequence[str], Sequence[str]],
+        undo_id: str,
+    ) -> None:
+        """Make one person two again: the source gets photos, rejected looks and undos back; the undo is used up."""
+        photo_ids, counter_ids, undo_ids = ids
+        keys = (self._key(connection, giver), self._insert_person(connection, source))
+        _give_photos(connection, photos_table.c.photo_id.in_(photo_ids), source.person_id, keys)
+        _give_corrections(
+            connection,
+            counter_examples_table.c.counter_id.in_(counter_ids),
+            undos_table.c.undo_id.in_(undo_ids),
+            source.person_id,
+            keys,
+        )
+        _delete(connection, undos_table.c.undo_id, [undo_id])
+        _delete(connection, merges_table.c.source_id, [source.person_id])
+
+    def _scrub(self, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
         """What was deleted is deleted; that a trace of it is left is no reason to say otherwise, but to say so."""
         with self._turn:
             try:
-                clean = self._scrubber.scrub(self._engine, traces)
-            except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError):
+                clean = self._scrubber.scrub(self._engine, traces, moved=moved)
+            except Exception as exc:
+                log.warning("%s", exc.message if isinstance(exc, BankError) else type(exc).__name__)
                 clean = False
         if not clean:
             log.warning("What was forgotten could not be removed from the disk yet; the next start tries again")
@@ -487,6 +577,24 @@ def in_words(exc: Exception) -> str:
     return "The bank cannot be read or written; nothing was changed"
 
 
+def key_record(connection: sa.Connection) -> KeyRecord:
+    """What a bank knows of its key.
+
+    Raises:
+        BankError: nothing.
+    """
+    row = connection.execute(sa.select(vault_table)).one_or_none()
+    wrapped = connection.execute(sa.select(persons_table.c.person_id, persons_table.c.key))
+    if row is None:
+        raise BankError("The bank's record of its key is missing. It was left untouched; restore a backup")
+    return KeyRecord(
+        bank_id=row.bank_id,
+        key_check=row.key_check,
+        slots=read_slots(connection),
+        wrapped=[(person_id, key) for person_id, key in wrapped],
+    )
+
+
 def read_slots(connection: sa.Connection) -> list[Slot]:
     """The slots of a bank."""
     return [
@@ -528,6 +636,7 @@ def _give_photos(
         photo_id, giver = photo.photo_id, photo.person_id
         row = {
             "person_id": taker,
+            "origin_id": photo.origin_id or giver,
             "quality": anew(photo.quality, partial(rows.quality_place, photo_id=photo_id), giver),
             "picture": anew(photo.picture, partial(rows.picture_place, photo_id=photo_id), giver),
         }
@@ -555,7 +664,8 @@ def _give_corrections(
     for row in connection.execute(sa.select(counters).where(counters_wanted)).all():
         counter = replace(rows.counter_of(row, keys[0]), person_id=taker)
         connection.execute(
-            counters.update().where(counters.c.counter_id == row.counter_id), rows.counter_row(counter, keys[1])
+            counters.update().where(counters.c.counter_id == row.counter_id),
+            rows.counter_row(counter, keys[1]) | {"origin_id": row.origin_id or row.person_id},
         )
     for row in connection.execute(sa.select(undos).where(undos_wanted)).all():
         undo = replace(rows.undo_of(row, keys[0]), person_id=taker)
@@ -598,11 +708,91 @@ def _absorbed(connection: sa.Connection, person_id: str) -> list[str]:
     return found
 
 
-def _note_erased(connection: sa.Connection, ids: Sequence[str], when: datetime) -> None:
-    _delete(connection, erasures_table.c.erased_id, ids)
-    connection.execute(
-        erasures_table.insert(), [{"erased_id": erased_id, "erased_at": to_micros(when)} for erased_id in ids]
-    )
+def erase(connection: sa.Connection, erased: Collection[str]) -> int:
+    """Remove what was forgotten from an older bank; no key is needed for that.
+
+    A bank of an older schema does not tell what a merge has moved: there, whoever holds somebody who was forgotten
+    goes as well.
+
+    Returns: how many persons and photos were still there.
+    """
+    inspector = sa.inspect(connection)
+    tables = set(inspector.get_table_names())
+    there = {
+        table: {column["name"] for column in inspector.get_columns(table.name)} if table.name in tables else set()
+        for table in {column.table for column in _ERASED_BY}
+    }
+    gone = set(erased)
+    if "origin_id" not in there[photos_table] and there[merges_table]:
+        targets = {row.source_id: row.target_id for row in connection.execute(sa.select(merges_table))}
+        for person_id in erased:
+            holder = targets.get(person_id)
+            while holder is not None and holder not in gone:
+                gone.add(holder)
+                holder = targets.get(holder)
+    # One text instead of a list: how many values a statement takes is limited.
+    ids = sa.select(sa.func.json_each(json.dumps(sorted(gone))).table_valued("value").c.value)
+    count = 0
+    for column in _ERASED_BY:
+        if column.name in there[column.table]:
+            removed = connection.execute(column.table.delete().where(column.in_(ids))).rowcount
+            count += removed if column.table in (persons_table, photos_table) else 0
+    return count
+
+
+def _belongings(connection: sa.Connection, person_id: str) -> list[str]:
+    """The ids of all that goes with a person."""
+    return [
+        each
+        for column in (photos_table.c.photo_id, counter_examples_table.c.counter_id, undos_table.c.undo_id)
+        for each in connection.scalars(sa.select(column).where(column.table.c.person_id == person_id))
+    ]
+
+
+def _note_erased(connection: sa.Connection, erasures: Sequence[Erasure]) -> None:
+    if erasures:
+        connection.execute(
+            erasures_table.delete().where(erasures_table.c.erased_id == sa.bindparam("gone")),
+            [{"gone": erasure.erased_id} for erasure in erasures],
+        )
+        connection.execute(
+            erasures_table.insert(),
+            [{"erased_id": each.erased_id, "erased_at": to_micros(each.erased_at)} for each in erasures],
+        )
+
+
+def _renew(connection: sa.Connection, person_id: str, keys: tuple[DataKey, DataKey]) -> None:
+    """Seal every value of a person anew, from the first key to the second. What is damaged stays as it is."""
+
+    def anew(sealed: bytes, place: Place) -> bytes:
+        try:
+            return keys[1].seal(keys[0].open(sealed, place), place)
+        except DamagedPerson:
+            return sealed
+
+    persons, photos, embeddings = persons_table, photos_table, embeddings_table
+    counters, undos = counter_examples_table, undos_table
+    for person in connection.execute(sa.select(persons).where(persons.c.person_id == person_id)).all():
+        content = anew(person.content, rows.person_place(person_id))
+        connection.execute(persons.update().where(persons.c.person_id == person_id), {"content": content})
+    of_person = photos.c.person_id == person_id
+    for vector in connection.execute(sa.select(embeddings).join(photos).where(of_person)).all():
+        connection.execute(
+            embeddings.update().where(embeddings.c.photo_id == vector.photo_id, embeddings.c.model == vector.model),
+            {"vector": anew(vector.vector, rows.vector_place(person_id, vector.photo_id, vector.model))},
+        )
+    for photo in connection.execute(sa.select(photos).where(of_person)).all():
+        row = {
+            "quality": anew(photo.quality, rows.quality_place(person_id, photo.photo_id)),
+            "picture": anew(photo.picture, rows.picture_place(person_id, photo.photo_id)),
+        }
+        connection.execute(photos.update().where(photos.c.photo_id == photo.photo_id), row)
+    for counter in connection.execute(sa.select(counters).where(counters.c.person_id == person_id)).all():
+        sealed = anew(counter.vector, rows.counter_place(person_id, counter.counter_id, counter.model))
+        connection.execute(counters.update().where(counters.c.counter_id == counter.counter_id), {"vector": sealed})
+    for undo in connection.execute(sa.select(undos).where(undos.c.person_id == person_id)).all():
+        sealed = anew(undo.content, rows.undo_place(person_id, undo.undo_id, undo.kind))
+        connection.execute(undos.update().where(undos.c.undo_id == undo.undo_id), {"content": sealed})
 
 
 def _delete(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> None:

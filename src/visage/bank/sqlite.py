@@ -10,6 +10,7 @@ killed, the file is wholly of the old schema or wholly of the new one. The file 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import mmap
@@ -31,8 +32,8 @@ from sqlalchemy.pool import StaticPool
 
 from visage.bank import keys
 from visage.bank.keys import KeyRecord, KeySource
-from visage.bank.schema import erasures_table, persons_table, photos_table, vault_table
-from visage.bank.sql import UNREADABLE, SqlStore, in_words, insert_slots, read_slots
+from visage.bank.schema import erasures_table, vault_table
+from visage.bank.sql import UNREADABLE, SqlStore, erase, in_words, insert_slots, key_record
 from visage.bank.store import to_micros
 from visage.bank.vault import Vault
 from visage.errors import BankError
@@ -52,12 +53,22 @@ ENCRYPTED_SINCE = "0003"
 
 _DRAFT_NAME = "visage.new"
 LOCK_NAME = "visage.lock"
+UPLOAD_NAME = "upload"
+RAW_NAME = "visage.raw"
+"""A database as it came out of a backup, before anything in it is trusted."""
+
+_STAGED_NAMES = frozenset(
+    f"{name}{suffix}"
+    for name in (FILE_NAME, OLD_NAME, _DRAFT_NAME, LOCK_NAME, RAW_NAME, UPLOAD_NAME)
+    for suffix in ("", "-journal")
+)
+_MAX_LOCK_BYTES = 100
 _APPLICATION_ID = 0x56495347  # "VISG": marks the file as ours
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY = "Another Visage is using this bank. Stop it first, or talk to it with --url"
 
 
-def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
+def open_store(data_dir: Path, source: KeySource | None = None, *, create: bool = True) -> SqlStore:
     """Open the bank in a directory; make both where there are none.
 
     A new bank appears under its name only when it is complete. A file that is there but cannot be read, or one that
@@ -66,6 +77,7 @@ def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
     Args:
         data_dir: of the bank.
         source: of the master key; None for the file `master.key` in the directory.
+        create: make a bank where there is none; else that is an error.
 
     Raises:
         BankError: another process uses it; its key is missing or wrong; it is damaged, gone, of a newer version or no
@@ -78,6 +90,8 @@ def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
         clear_stage(data_dir)
         _set_aside(data_dir)
         if not path.exists():
+            if not create:
+                raise BankError(f"There is no {FILE_NAME} here")
             _refuse_if_gone(lock_file, data_dir)
             _create(data_dir, source)
         vault, changed = _bring_up_to_date(data_dir, source)
@@ -107,12 +121,41 @@ def open_store(data_dir: Path, source: KeySource | None = None) -> SqlStore:
     return store
 
 
-def clear_stage(data_dir: Path) -> None:
-    """Remove what a backup, an upload or a restore has left that was cut short."""
+def make_stage(data_dir: Path) -> Path:
+    """The folder for what is not the bank yet, made where it is missing.
+
+    Raises:
+        BankError: it is no folder of ours.
+        OSError: it cannot be made.
+    """
     stage = data_dir / STAGE_NAME
-    for path in stage.glob("*") if stage.is_dir() else ():
-        keys.erase_file(path)
-    if stage.is_dir():
+    stage.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if stage.is_symlink():
+        raise BankError(f"{STAGE_NAME} in the data directory is a link; nothing is written or erased through it")
+    return stage
+
+
+def clear_stage(data_dir: Path, keep: Path | None = None) -> None:
+    """Remove what a backup, an upload or a restore has left that was cut short: files of our own making, by their
+    names, and never through a link. What else lies there stays.
+
+    Args:
+        data_dir: of the bank.
+        keep: this one stays.
+    """
+    stage = data_dir / STAGE_NAME
+    if stage.is_symlink():
+        log.warning("%s in the data directory is a link: the link was removed, and nothing behind it", STAGE_NAME)
+        stage.unlink()
+    if not stage.is_dir():
+        return
+    for path in stage.iterdir():
+        if path != keep and path.name in _STAGED_NAMES and (path.is_symlink() or not path.is_dir()):
+            keys.erase_file(path)
+    if any(stage.iterdir()):
+        if keep is None:
+            log.warning("%s holds something that is not Visage's; it was left alone", STAGE_NAME)
+    else:
         stage.rmdir()
 
 
@@ -142,7 +185,7 @@ def read_key_record(data_dir: Path) -> KeyRecord | None:
         try:
             with engine.begin() as connection:
                 revision = _revision(connection)
-                return _key_record(connection) if revision is not None and revision >= ENCRYPTED_SINCE else None
+                return key_record(connection) if revision is not None and revision >= ENCRYPTED_SINCE else None
         except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
             raise BankError(in_words(exc)) from exc
         except UNREADABLE as exc:
@@ -161,18 +204,28 @@ class FileScrubber:
 
     data_dir: Path
 
+    @property
+    def database(self) -> Path:
+        """As `Scrubber`."""
+        return self.data_dir / FILE_NAME
+
     def owe(self, connection: sa.Connection) -> None:
         """As `Scrubber`: the mark is in the header of the file."""
         connection.exec_driver_sql("PRAGMA user_version=1")
 
-    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None) -> bool:
+    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
         """As `Scrubber`."""
-        keys.erase_file(self.data_dir / OLD_NAME)
-        self._forget_in_set_aside(engine)
-        clean = traces is not None and not self._found(traces)
-        if not clean:
+
+        def found() -> bool:
+            if moved:
+                return _holds(self.database, traces or ())
+            folders = (self.data_dir, self.data_dir / STAGE_NAME)
+            return any(_holds(path, traces or ()) for folder in folders for path in folder.glob("visage.*"))
+
+        others = [self._erase_old(), self._forget_in_set_aside(engine)]
+        if traces is None or found():
             outside_transaction(engine, "VACUUM")
-            clean = not self._found(traces or ())
+        clean = all(others) and not found()
         if clean:
             outside_transaction(engine, "PRAGMA user_version=0")
         return clean
@@ -184,36 +237,54 @@ class FileScrubber:
         if owed:
             self.scrub(engine, None)
 
-    def _forget_in_set_aside(self, engine: sa.Engine) -> None:
-        """Banks that a restore set aside forget too; no key is needed for that. A broken one goes as a whole."""
+    def _erase_old(self) -> bool:
+        try:
+            keys.erase_file(self.data_dir / OLD_NAME)
+        except BankError as error:
+            log.warning("%s; it may hold what is forgotten. Remove it yourself", error.message)
+            return False
+        return True
+
+    def _forget_in_set_aside(self, engine: sa.Engine) -> bool:
+        """Banks that a restore set aside forget too; no key is needed for that. True: all of them have."""
         set_aside = _set_aside(self.data_dir)
         if not set_aside:
-            return
+            return True
         with engine.begin() as connection:
             erased = list(connection.scalars(sa.select(erasures_table.c.erased_id)))
-        for path in set_aside:
-            other = connect(path)
-            try:
-                with other.begin() as connection:
-                    forgotten = sum(
-                        connection.execute(column.table.delete().where(column.in_(erased))).rowcount
-                        for column in (persons_table.c.person_id, photos_table.c.photo_id)
-                    )
-                if forgotten:
-                    outside_transaction(other, "VACUUM")
-            except (BankError, sa.exc.SQLAlchemyError, sqlite3.Error):
-                log.warning("%s cannot be read; it was removed, since it may hold what is forgotten", path.name)
-                keys.erase_file(path)
-            finally:
-                other.dispose()
+        forgotten = [_forget_in(path, erased) for path in set_aside]  # all of them, also after one that cannot
+        return all(forgotten)
 
-    def _found(self, traces: Sequence[bytes]) -> bool:
-        for path in self.data_dir.glob("visage.*"):
-            if path.is_file() and path.stat().st_size:
-                with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    if any(content.find(trace) >= 0 for trace in traces):
-                        return True
+
+def _forget_in(path: Path, erased: Sequence[str]) -> bool:
+    """Let a bank that was set aside forget. One that cannot be read is not erased for that: it is named."""
+    other = connect(path)
+    try:
+        with other.begin() as connection:
+            if erase(connection, erased):
+                connection.exec_driver_sql("PRAGMA user_version=1")
+            owed = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if owed:
+            outside_transaction(other, "VACUUM")
+            outside_transaction(other, "PRAGMA user_version=0")
+    except (BankError, sa.exc.SQLAlchemyError, sqlite3.Error, OSError):
+        log.warning(
+            "%s, a bank that was set aside, cannot be read or written; it may hold what is forgotten. If you do not "
+            "need it any more, remove it yourself",
+            path.name,
+        )
         return False
+    finally:
+        other.dispose()
+    return True
+
+
+def _holds(path: Path, traces: Sequence[bytes]) -> bool:
+    """Is one of the traces in a file?"""
+    if not traces or not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(trace) >= 0 for trace in traces)
 
 
 def lock(data_dir: Path) -> IO[bytes]:
@@ -224,8 +295,16 @@ def lock(data_dir: Path) -> IO[bytes]:
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (data_dir / LOCK_NAME).open("a+b")
+        # What this file holds is overwritten at times: that must not go through a link.
+        file = os.fdopen(
+            os.open(data_dir / LOCK_NAME, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "a+b"
+        )
+        if file.seek(0, os.SEEK_END) > _MAX_LOCK_BYTES:
+            file.close()
+            raise BankError(f"{LOCK_NAME} in the data directory is no lock file of Visage")
     except OSError as exc:
+        if exc.errno == errno.ELOOP:
+            raise BankError(f"{LOCK_NAME} in the data directory is a link; remove it") from exc
         raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -258,11 +337,29 @@ def _create(data_dir: Path, source: KeySource) -> None:
     draft = _fresh_draft(data_dir)
     engine = connect(draft, fresh=True)
     try:
-        _migrate(engine, vault, source)
+        _migrate(engine, vault)
+        _give_key(engine, vault, source)
     finally:
         engine.dispose()
     _put_in_place(draft, data_dir)
     source.key_file(data_dir).settle()
+
+
+def make_empty(folder: Path, vault: Vault, revision: str) -> None:
+    """Make the bank's file in a folder, with tables of a revision of the schema and nothing in them."""
+    path = folder / FILE_NAME
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    engine = connect(path, fresh=True)
+    try:
+        _migrate(engine, vault, revision)
+    finally:
+        engine.dispose()
+
+
+def is_known_revision(revision: str) -> bool:
+    """Is this a revision of the schema that has a key, and that this version knows?"""
+    script = ScriptDirectory.from_config(_alembic())
+    return revision >= ENCRYPTED_SINCE and revision in {step.revision for step in script.walk_revisions()}
 
 
 def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
@@ -273,7 +370,7 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
         with engine.begin() as connection:
             revision = _revision(connection)
             encrypted = revision is not None and revision >= ENCRYPTED_SINCE
-            record = _key_record(connection) if encrypted else None
+            record = key_record(connection) if encrypted else None
     finally:
         engine.dispose()
     if revision is None:
@@ -289,7 +386,9 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
     _copy(path, draft)
     engine = connect(draft, foreign_keys=False)
     try:
-        _migrate(engine, vault, source)
+        _migrate(engine, vault)
+        if record is None:
+            _give_key(engine, vault, source)
         outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
     finally:
         engine.dispose()
@@ -307,8 +406,15 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
 def _drop_old(data_dir: Path, store: SqlStore) -> None:
     """Remove the copy from before a change of schema, once the bank has proved whole at a later start."""
     old = data_dir / OLD_NAME
-    if old.exists() and not store.check():
+    if not old.exists() or store.check():
+        return
+    try:
         keys.erase_file(old)
+    except BankError as error:
+        log.warning(
+            "%s. Remove it yourself: the bank is whole, and it is a copy of it in the old format", error.message
+        )
+    else:
         log.info("The bank is whole; the copy of it in the old format was removed")
 
 
@@ -359,13 +465,16 @@ def connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> sa
     """
 
     def open_it() -> sqlite3.Connection:
-        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, check_same_thread=False, isolation_level=None)
+        # As a URI, so that a file that is missing is not made; quoted, since a path may hold #, ? and %.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
         try:
             if fresh:
                 connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             elif connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
                 raise BankError(f"{path.name} is damaged, or no Visage bank. It was left untouched")
             for pragma in (
+                "trusted_schema=OFF",
                 "journal_mode=TRUNCATE",
                 "synchronous=FULL",
                 "secure_delete=ON",
@@ -400,37 +509,31 @@ def _revision(connection: sa.Connection) -> str | None:
     return revision
 
 
-def _key_record(connection: sa.Connection) -> KeyRecord:
-    row = connection.execute(sa.select(vault_table)).one_or_none()
-    wrapped = connection.execute(sa.select(persons_table.c.person_id, persons_table.c.key))
-    if row is None:
-        raise BankError("The bank's record of its key is missing. It was left untouched; restore a backup")
-    return KeyRecord(
-        bank_id=row.bank_id,
-        key_check=row.key_check,
-        slots=read_slots(connection),
-        wrapped=[(person_id, key) for person_id, key in wrapped],
-    )
-
-
 def _alembic() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
 
 
-def _migrate(engine: sa.Engine, vault: Vault, source: KeySource) -> None:
-    """Bring the schema up to date, and give a bank that had no key its key, in one transaction."""
+def _migrate(engine: sa.Engine, vault: Vault, revision: str = "head") -> None:
+    """Bring the schema up to a revision, in one transaction."""
     config = _alembic()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         config.attributes["vault"] = vault
-        command.upgrade(config, "head")
-        if connection.execute(sa.select(vault_table)).one_or_none() is None:
-            bank_id = str(uuid.uuid4())
-            since = to_micros(datetime.now(UTC))
-            connection.execute(
-                vault_table.insert(),
-                {"bank_id": bank_id, "key_check": vault.key_check(bank_id), "key_since": since},
-            )
-            insert_slots(connection, keys.first_slots(source, vault, bank_id))
+        command.upgrade(config, revision)
+
+
+def _give_key(engine: sa.Engine, vault: Vault, source: KeySource) -> None:
+    """Let a bank that had no key know its key."""
+    bank_id = str(uuid.uuid4())
+    with engine.begin() as connection:
+        connection.execute(
+            vault_table.insert(),
+            {
+                "bank_id": bank_id,
+                "key_check": vault.key_check(bank_id),
+                "key_since": to_micros(datetime.now(UTC)),
+            },
+        )
+        insert_slots(connection, keys.first_slots(source, vault, bank_id))

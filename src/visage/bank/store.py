@@ -102,7 +102,8 @@ class Store(Protocol):
         """Replace what is kept of a person; the photos stay."""
 
     def delete_person(self, person_id: str) -> bool:
-        """Remove a person, damaged or not, with the key and all that it opened, and remember that it was done.
+        """Remove a person, damaged or not, with the key and all that it opened, and remember that it was done, by the
+        id of each thing.
 
         Returns: no trace of it is left in any file of the store. Where False, the store tries again when it is
             opened.
@@ -115,7 +116,8 @@ class Store(Protocol):
         """What was forgotten, oldest first."""
 
     def apply_erasures(self, erasures: Sequence[Erasure]) -> int:
-        """Forget again what a backup had brought back, and remember that it is forgotten.
+        """Forget again what a backup had brought back, and remember that it is forgotten. Who was merged into someone
+        who is forgotten, and is not forgotten, is a person again.
 
         Returns: how many persons and photos were still there.
         """
@@ -191,6 +193,9 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release the store."""
+
+    def release(self) -> IO[bytes] | None:
+        """Close the store, and hand on what keeps other processes out of it: whoever closes that lets them in."""
 
 
 def person_to_json(person: Person) -> dict[str, Any]:

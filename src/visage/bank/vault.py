@@ -121,15 +121,6 @@ class Vault:
         """
         return DataKey(self._wrapper.open(wrapped, _key_place(person_id)))
 
-    def rewrap(self, person_id: str, wrapped: bytes, other: Vault) -> bytes:
-        """A person's wrapped key, wrapped by another vault instead.
-
-        Raises:
-            DamagedPerson: as `key`.
-        """
-        place = _key_place(person_id)
-        return other._wrapper.seal(self._wrapper.open(wrapped, place), place)
-
     def key_check(self, bank_id: str) -> bytes:
         """A value by which a bank knows its master key again."""
         return self._wrapper.seal(_KEY_CHECK, _check_place(bank_id))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from visage.api.app import PREFIX
 from visage.api.service import key_source
 from visage.bank import backup as backups
 from visage.bank.restore import Secrets, put_in_place, stage
-from visage.bank.sqlite import FILE_NAME, SET_ASIDE, lock, open_store
+from visage.bank.sqlite import FILE_NAME, SET_ASIDE, clear_stage, lock, open_store
 from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
 from visage.cli.console import err, say
 from visage.errors import InstallationError, VisageError
@@ -45,7 +45,8 @@ def backup(
         raise InstallationError(f"{path} is there already; choose another name")
     draft = path.with_name(f"{path.name}.part")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        draft.unlink(missing_ok=True)  # a link, perhaps
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as target:
             if url is None:
                 _from_bank(data_dir, target)
@@ -109,18 +110,28 @@ def restore(
     is_protected = header.record.slot("passphrase") is not None
     if is_protected and not (recovery_key or home.passphrase or home.master_key) and sys.stdin.isatty():
         secrets = replace(secrets, passphrase=typer.prompt("Passphrase that the bank had", hide_input=True, err=True))
-    lock(current.data_dir).close()  # says so at once if a server is running
-    with _progress("Checking the backup") as report:
-        staged = stage(current.data_dir, file, home, secrets, report)
-    say("It is whole, and it opens.")
-    for fault in staged.faults:
-        say(f"Damaged already when it was made: {fault}.")
-    _ask_to_restore((current.data_dir / FILE_NAME).exists(), yes)
-    done = put_in_place(staged, home)
+    # Held to the end: what was checked is what is put in place. It says so at once if a server is running.
+    with closing(lock(current.data_dir)) as held:
+        try:
+            with _progress("Checking the backup") as report:
+                staged = stage(current.data_dir, file, home, secrets, report)
+            say("It is whole, and it opens.")
+            for fault in staged.faults:
+                say(f"Damaged already when it was made: {fault}.")
+            _ask_to_restore((current.data_dir / FILE_NAME).exists(), yes)
+            done = put_in_place(staged, home, held)
+        finally:
+            clear_stage(current.data_dir)
     _say_restored(done.forgotten_again, done.set_aside, done.old_was_readable)
     if done.key_set_aside is not None:
         say(f"That bank's key is kept as {done.key_set_aside}.")
-    if staged.opened_by == "passphrase" and home.passphrase is None:
+    if done.keys_revoked:
+        say("API keys of the backup do not work here; `visage keys create` makes new ones.")
+    if done.new_key:
+        say("The bank has a new key, since the one of the backup is known elsewhere. Keep a copy of it.")
+    if done.recovery_key_void:
+        say("The recovery key from paper opens the backup only; `visage key paper` makes one for the bank.")
+    if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
         say("The bank opens with the passphrase that it had then.")
 
 

@@ -23,7 +23,7 @@ from visage.bank.audit import LOCAL
 from visage.bank.backup import backup_name
 from visage.bank.bank import MemoryBank
 from visage.bank.restore import Secrets
-from visage.bank.sqlite import clear_stage
+from visage.bank.sqlite import UPLOAD_NAME, clear_stage
 from visage.errors import InvalidValue
 
 router = APIRouter(tags=["keeping"])
@@ -98,7 +98,7 @@ async def restore(request: Request, service: ServiceDep) -> Envelope[Restored]:
     service.recognizer  # noqa: B018 - not while it is loading
     async with service.keeping():
         try:
-            path = service.staging() / "upload"
+            path = service.staging() / UPLOAD_NAME
             fields = await receive_file(request, "file", path)
             secrets = Secrets(fields.get("recovery_key") or None, fields.get("passphrase") or None)
             staged, done = await service.restore(path, secrets)
