@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "durability.md"
 KILLS = 200
 FLIPS = 5000
+STORIES = 300
 
 People = dict[str, tuple[str, int]]
 """Name and number of photos, by person id."""
@@ -161,6 +162,9 @@ def main() -> None:
             print(scenario, steps[scenario])  # noqa: T201
         command = [sys.executable, "-m", "pytest", "-q", "-k", "flipped", "tests/bank/test_damage.py"]
         flips = subprocess.run(command, cwd=ROOT, env=os.environ | {"FLIPS": str(FLIPS)}, check=False).returncode
+        command = [sys.executable, "-m", "pytest", "-q", "tests/bank/test_together.py"]
+        told = os.environ | {"TOGETHER": str(STORIES)}
+        together = subprocess.run(command, cwd=ROOT, env=told, check=False).returncode
     rows = [
         "| kill -9 at a random moment while people are registered, renamed, merged, forgotten "
         f"| {outcome.kills} kills, {outcome.acknowledged:,} acknowledged writes "
@@ -173,13 +177,16 @@ def main() -> None:
         ),
         f"| one flipped bit: half of them anywhere in the file, half where something is written | {FLIPS:,} flips | "
         f"{'refused in words, or everyone served rightly but who is damaged' if flips == 0 else 'FAILED'} |",
+        "| enrol, merge, undo, reject, forget, back up, restore, change the key, revoke, restart, jump in time, in any "
+        f"order | {STORIES} stories | "
+        f"{'whom the account holds, and nothing of the forgotten in any file' if together == 0 else 'FAILED'} |",
     ]
     text = REPORT.read_text()
     start, end = text.index("| what |"), text.index("\nMade by")
     table = "\n".join(["| what | how often | outcome |", "|---|---|---|", *rows])
     made = f"\nMade by `make torture` on {datetime.now(UTC):%Y-%m-%d} with Visage {__version__}.\n"
     REPORT.write_text(f"{text[:start]}{table}\n{made}{text[text.index(chr(10), end + 1) + 1 :]}")
-    sys.exit(flips)
+    sys.exit(flips or together)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.api.conftest import Server, client, server
+from tests.api.conftest import VISAGE, Server, client, server
 from tests.test_cli import refusal, said, visage
-from visage.bank.sqlite import SET_ASIDE, STAGE_NAME
+from visage.bank.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME
 
 __all__ = ["client", "server"]
 
@@ -159,8 +162,80 @@ def test_the_command_backs_up_and_restores(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "fsync", full)
-    assert "No space left" in refusal(visage("backup", tmp_path / "full.visage", *at))
+    failed = visage("backup", tmp_path / "full.visage", *at)
+    assert failed.exit_code == 1
+    assert "No space left" in failed.stderr
     assert not list(tmp_path.glob("full*"))
+
+
+def test_nobody_comes_between_the_check_of_a_backup_and_the_answer(
+    tmp_path: Path, photos: Mapping[str, Path]
+) -> None:
+    """What was shown is what is put in place: another command would have thrown it away, or put in another."""
+    at = ["--data-dir", str(tmp_path / "data")]
+    said(visage("register", "Barack", photos["obama"], *at))
+    said(visage("backup", tmp_path / "b.visage", *at))
+    said(visage("register", "Joe", photos["biden"], *at))
+    command = [str(VISAGE), "restore", str(tmp_path / "b.visage"), *at]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdin and asking.stdout
+        told = ""
+        while "Restore this backup?" not in told:
+            told += asking.stdout.read(1)
+        for other in (["persons", "list"], ["restore", tmp_path / "b.visage", "--yes"], ["key", "status"]):
+            assert "--url" in visage(*other, *at).stderr
+        asking.stdin.write("y\n")
+        asking.stdin.flush()
+        told = asking.stdout.read()
+    assert asking.returncode == 0, told
+    assert "The bank is restored" in told
+    left = said(visage("persons", "list", *at))
+    assert "Barack" in left
+    assert "Joe" not in left
+
+
+def test_a_crafted_backup_brings_neither_programs_nor_keys_nor_a_way_in(
+    client: httpx.Client, server: Server, photos: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """An admin key was stolen, and its thief restores what he made, with a recovery key of his own."""
+    theirs = tmp_path / "theirs"
+    said(visage("register", "Mallory", photos["biden"], "--data-dir", theirs))
+    said(visage("keys", "create", "--role", "admin", "--data-dir", theirs))
+    paper = said(visage("key", "paper", "--data-dir", theirs)).split("\n")[2].strip()
+    with closing(sqlite3.connect(theirs / FILE_NAME)) as file, file:
+        file.execute("CREATE TABLE keepsake AS SELECT * FROM persons")
+        file.execute(
+            "CREATE TRIGGER keep BEFORE DELETE ON persons BEGIN "
+            "INSERT INTO keepsake SELECT * FROM persons WHERE person_id = old.person_id; END"
+        )
+        file.execute("DROP TRIGGER audit_no_delete")
+        file.execute("CREATE TRIGGER clean AFTER INSERT ON audit BEGIN DELETE FROM audit; END")
+    said(visage("backup", tmp_path / "t.visage", "--data-dir", theirs))
+    register(client, "Barack", photos["obama"])
+    entries = client.get("/audit/verify").json()["data"]["entries"]
+    reply = restore(client, (tmp_path / "t.visage").read_bytes(), recovery_key=paper)
+    assert reply.status_code == 200
+    assert (reply.json()["data"]["new_key"], reply.json()["data"]["recovery_key_void"]) == (True, True)
+    check = client.get("/audit/verify").json()["data"]
+    assert (check["entries"], check["faults"]) == (entries + 1, [])
+    assert client.get("/keys").json()["data"]["keys"] == []
+    (person_id,) = [each["person_id"] for each in client.get("/persons").json()["data"]["persons"]]
+    assert client.delete(f"/persons/{person_id}").json()["data"]["complete"] is True
+    assert tables_with(server.data_dir / FILE_NAME, person_id) <= {"erasures", "audit"}
+    answer = visage("key", "recover", "--data-dir", server.data_dir, answer=f"{paper}\n")
+    assert answer.exit_code != 0
+
+
+def tables_with(path: Path, text: str) -> set[str]:
+    """The tables of a database that hold a text."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {
+            name
+            for name in tables
+            for row in file.execute(f"SELECT * FROM {name}")
+            if any(isinstance(value, str) and text in value for value in row)
+        }
 
 
 def test_the_command_talks_to_a_server(

@@ -24,6 +24,10 @@ class Restored(BaseModel):
     erasures_known: bool = Field(
         description="False where the old bank could not be read: whom it had forgotten may be back"
     )
+    new_key: bool = Field(
+        description="The backup came with a key that was not this bank's; the bank has a new one. Keep a copy of it"
+    )
+    recovery_key_void: bool = Field(description="… and a recovery key from paper opens the backup, not the bank")
     faults: list[str] = Field(description="What was damaged in the bank already when the backup was made")
 
 
@@ -35,6 +39,8 @@ def restored(staged: restore.Staged, done: restore.Restored, persons: int) -> Re
         forgotten_again=done.forgotten_again,
         set_aside=done.set_aside,
         erasures_known=done.old_was_readable,
+        new_key=done.new_key,
+        recovery_key_void=done.recovery_key_void,
         faults=list(staged.faults),
     )
 
