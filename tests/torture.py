@@ -177,8 +177,8 @@ def main() -> None:
         ),
         f"| one flipped bit: half of them anywhere in the file, half where something is written | {FLIPS:,} flips | "
         f"{'refused in words, or everyone served rightly but who is damaged' if flips == 0 else 'FAILED'} |",
-        "| enrol, merge, undo, reject, forget, back up, restore, change the key, revoke, restart, jump in time, in any "
-        f"order | {STORIES} stories | "
+        "| enrol, merge, undo, reject, forget, back up, restore, change the key, revoke, restart, jump in time, in "
+        f"any order | {STORIES} stories | "
         f"{'whom the account holds, and nothing of the forgotten in any file' if together == 0 else 'FAILED'} |",
     ]
     text = REPORT.read_text()
