@@ -54,8 +54,6 @@ UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 _DAMAGED = (DamagedPerson, *UNREADABLE)
 
-_OWN_TRIGGERS = frozenset({"audit_no_update", "audit_no_delete"})
-
 _ERASED_BY = (
     persons_table.c.person_id,  # first: what goes with a person is not counted again
     photos_table.c.photo_id,
@@ -289,13 +287,6 @@ class SqlStore:
             faults += [
                 f"A row of {table} points to a row of {parent} that is not there"
                 for table, _, parent, _ in connection.execute(sa.text("PRAGMA foreign_key_check"))
-            ]
-            faults += [
-                f"The {kind} {name} is none of Visage's"
-                for kind, name in connection.execute(
-                    sa.text("SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view')")
-                )
-                if name not in _OWN_TRIGGERS
             ]
             loading = _Loading(connection, self._vault)
             faults += loading.contents(None).faults
