@@ -215,17 +215,10 @@ class FileScrubber:
 
     def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
         """As `Scrubber`."""
-
-        def found() -> bool:
-            if moved:
-                return _holds(self.database, traces or ())
-            folders = (self.data_dir, self.data_dir / STAGE_NAME)
-            return any(_holds(path, traces or ()) for folder in folders for path in folder.glob("visage.*"))
-
         others = [self._erase_old(), self._forget_in_set_aside(engine)]
-        if traces is None or found():
+        if traces is None or self._found(traces, moved):
             outside_transaction(engine, "VACUUM")
-        clean = all(others) and not found()
+        clean = all(others) and not self._found(traces or (), moved)
         if clean:
             outside_transaction(engine, "PRAGMA user_version=0")
         return clean
@@ -236,6 +229,12 @@ class FileScrubber:
             owed = connection.exec_driver_sql("PRAGMA user_version").scalar()
         if owed:
             self.scrub(engine, None)
+
+    def _found(self, traces: Sequence[bytes], moved: bool) -> bool:
+        if moved:
+            return _holds(self.database, traces)
+        folders = (self.data_dir, self.data_dir / STAGE_NAME)
+        return any(_holds(path, traces) for folder in folders for path in folder.glob("visage.*"))
 
     def _erase_old(self) -> bool:
         try:
