@@ -22,6 +22,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.MultipleFaces: 400,
     errors.FaceNotUsable: 400,
     errors.ImageTooLarge: 413,
+    errors.TooMuchWork: 413,
     errors.InvalidValue: 422,
     errors.InvalidBackup: 422,
     errors.InvalidArchive: 422,
