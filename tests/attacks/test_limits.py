@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import resource
+import select
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -20,7 +22,7 @@ from websockets.sync.client import connect
 
 from tests.api.conftest import VISAGE, Server, free_port, start
 from tests.attacks.bombs import encoded
-from tests.attacks.conftest import error, peak
+from tests.attacks.conftest import answer, error, peak
 from visage.cli.client import trusting
 
 MAX_FACES = 5
@@ -95,10 +97,32 @@ def within(seconds: float, holds: Callable[[], bool]) -> bool:
     return False
 
 
+@dataclass
+class Deaf:
+    """What goes on beside the other tests: the files that the server had open before, and a reply."""
+
+    open_before: int
+    slow_sign_in: Future[tuple[int, bytes]]
+
+
+def sign_in_slowly(server: Server) -> tuple[int, bytes]:
+    """Send a long body in ten seconds, never pausing for long; the reply's status and body."""
+    with closing(dial(server, "127.0.0.3")) as slow:
+        slow.sendall(b"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n")
+        for _ in range(20):
+            try:
+                slow.sendall(b" " * 3000)
+            except OSError:
+                break
+            if select.select([slow], [], [], 0.5)[0]:
+                break
+        return answer(slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def deaf(narrow: Server) -> Iterator[int]:
+def deaf(narrow: Server) -> Iterator[Deaf]:
     """As many clients as one address may have ask for a large file again and again, and read nothing of it; other
-    tests pass the time in which they are let go. Gives the files that the server had open before."""
+    tests pass the time in which they are let go."""
     page = httpx.get(f"{narrow.url}/").text
     script = page.split('src="', 1)[1].split('"', 1)[0]
     before, clients = open_files(narrow), []
@@ -109,7 +133,8 @@ def deaf(narrow: Server) -> Iterator[int]:
         clients.append(client)
     try:
         assert within(20, lambda: open_files(narrow) > before + MAX_CONNECTIONS / 2)
-        yield before
+        with ThreadPoolExecutor(1) as pool:
+            yield Deaf(before, pool.submit(sign_in_slowly, narrow))
     finally:
         for client in clients:
             client.close()
@@ -136,23 +161,18 @@ def test_of_a_crowd_the_largest_faces_are_looked_at_and_the_others_counted(narro
             assert reply["faces_passed_over"] > 50
 
 
-def test_who_opens_too_many_connections_is_told_and_others_are_served(
-    narrow: Server,
-) -> None:
-    with closing(dial(narrow)) as more:
+def test_who_opens_too_many_connections_is_told_and_others_are_served(narrow: Server) -> None:
+    idle = [dial(narrow, "127.0.0.4") for _ in range(MAX_CONNECTIONS)]
+    with closing(dial(narrow, "127.0.0.4")) as more:
         more.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        more.settimeout(10)
-        head, _, body = more.recv(65536).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 429 ")
-    refusal = json.loads(body)["error"]
-    assert refusal["code"] == "RATE_LIMITED"
-    assert "VISAGE_MAX_CONNECTIONS_PER_ADDRESS" in refusal["message"]
+        status, body = answer(more)
     assert served_from(narrow, "127.0.0.1")
-
-
-def test_who_signs_in_sends_little(narrow: Server) -> None:
-    reply = httpx.post(f"{narrow.api}/session", json={"key": "k" * 5000})
-    assert error(reply) == (413, "IMAGE_TOO_LARGE")
+    for each in idle:
+        each.close()
+    refusal = json.loads(body)["error"]
+    assert (status, refusal["code"]) == (429, "RATE_LIMITED")
+    assert "VISAGE_MAX_CONNECTIONS_PER_ADDRESS" in refusal["message"]
+    assert within(20, lambda: served_from(narrow, "127.0.0.4"))
 
 
 def test_a_picture_that_takes_too_long_is_refused(tmp_path: Path, crowd: Crowd) -> None:
@@ -271,6 +291,11 @@ def served_securely(server: Server) -> bool:
     return reply.status_code == 200
 
 
-def test_clients_that_read_no_reply_are_let_go(narrow: Server, deaf: int) -> None:
-    assert within(25, lambda: open_files(narrow) < deaf + MAX_CONNECTIONS / 2)
+def test_clients_that_read_no_reply_are_let_go(narrow: Server, deaf: Deaf) -> None:
+    assert within(25, lambda: open_files(narrow) < deaf.open_before + MAX_CONNECTIONS / 2)
     assert served_from(narrow, ELSEWHERE)
+
+
+def test_who_signs_in_gets_a_few_seconds_for_it(deaf: Deaf) -> None:
+    status, _ = deaf.slow_sign_in.result(timeout=20)
+    assert status == 408

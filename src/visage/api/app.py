@@ -41,7 +41,6 @@ PREFIX = "/api/v1"
 _FORM_OVERHEAD_BYTES = 128 * 1024
 _RESTORE = f"{PREFIX}/restore"
 _SIGN_IN = f"{PREFIX}/session"
-_MAX_SIGN_IN_BYTES = 4096
 _FINISH_S = 3.0
 _MAX_HELD_BYTES = 256 * 1024 * 1024
 _DESCRIPTION = """
@@ -89,7 +88,7 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
         max_held_bytes=max(_MAX_HELD_BYTES, 2 * _max_body(settings, MAX_IMAGES)),
         to_disk={_RESTORE},
     )
-    app.add_middleware(BodyPatience)
+    app.add_middleware(BodyPatience, short={_SIGN_IN})  # nobody knows yet whose body that is
     app.add_middleware(
         Guard,
         service=lambda: app.state.service,
@@ -228,8 +227,6 @@ def _build_routes(app: FastAPI) -> None:
 def _body_limit(settings: Settings, path: str, files: bool) -> int:
     if path == _RESTORE:
         return keeping.MAX_BACKUP_BYTES if files else _max_body(settings, 0)
-    if path == _SIGN_IN:  # from whom nobody knows yet
-        return _MAX_SIGN_IN_BYTES
     return _max_body(settings, _images_at(path) if files else 0)
 
 

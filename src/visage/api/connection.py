@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Collection
 
 import h11
 from starlette.exceptions import HTTPException
@@ -153,10 +154,15 @@ class HeaderLimit:
 
 class BodyPatience:
     """Refuses bodies that come too slowly: some seconds, and one more for every two kilobytes that came. Then it lets
-    long work know when the client has gone."""
+    long work know when the client has gone.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        short: paths whose bodies are so short that the first seconds are all they get.
+    """
+
+    def __init__(self, app: ASGIApp, short: Collection[str] = ()) -> None:
         self._app = app
+        self._short = short
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -172,7 +178,8 @@ class BodyPatience:
             if complete:  # what comes now is that the client went
                 return await receive()
             start = time.monotonic()
-            allowed_s = min(BODY_GRACE_S + received / MIN_BODY_BYTES_PER_S, MAX_BODY_S)
+            earned_s = 0.0 if scope["path"] in self._short else received / MIN_BODY_BYTES_PER_S
+            allowed_s = min(BODY_GRACE_S + earned_s, MAX_BODY_S)
             try:
                 message = await asyncio.wait_for(receive(), allowed_s - waited_s)
             except TimeoutError as exc:

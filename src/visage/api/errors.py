@@ -43,6 +43,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.Overloaded: 429,
     errors.NotAccounted: 503,
     errors.NotReady: 503,
+    errors.Stopping: 503,
     errors.BankError: 503,
     errors.DamagedPerson: 503,
 }

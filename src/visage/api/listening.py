@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import socket
 import time
+import uuid
 from asyncio import base_events
 from collections import Counter
 from typing import Any
@@ -54,16 +55,21 @@ class Connections:
         self._proxied = proxied
         self._open: Counter[str] = Counter()
         self._total = 0
+
+    def refusal(self) -> bytes:
+        """What is said in HTTP to whom has too many connections."""
         reply = reply_to(
             Overloaded(
-                f"Your address has {max_per_address} connections open, and no more are allowed "
+                f"Your address has {self._max_per_address} connections open, and no more are allowed "
                 "(VISAGE_MAX_CONNECTIONS_PER_ADDRESS)",
-                {"max_connections": max_per_address, "setting": "VISAGE_MAX_CONNECTIONS_PER_ADDRESS"},
+                {"max_connections": self._max_per_address, "setting": "VISAGE_MAX_CONNECTIONS_PER_ADDRESS"},
             )
         )
-        reply.headers["Connection"] = "close"
-        head = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in reply.raw_headers)
-        self.refusal = f"HTTP/1.1 {reply.status_code} Too Many Requests\r\n{head}\r\n".encode() + bytes(reply.body)
+        reply.headers.update(
+            {"Connection": "close", "X-Content-Type-Options": "nosniff", "X-Request-ID": str(uuid.uuid4())}
+        )
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in reply.raw_headers)
+        return b"HTTP/1.1 429 Too Many Requests\r\n" + head + b"\r\n" + bytes(reply.body)
 
     def admit(self, address: str) -> str | None:
         """Count a connection from this address; returns under which name it counts, None where it is one too many."""
@@ -125,7 +131,7 @@ class Gate(socket.socket):
         refused.setblocking(False)
         try:
             if self._speaks_http:
-                refused.send(self._connections.refusal)
+                refused.send(self._connections.refusal())
                 refused.shutdown(socket.SHUT_WR)
                 refused.recv(65536)  # what is closed with something unread takes the refusal back
         except OSError:
