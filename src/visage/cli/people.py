@@ -85,7 +85,7 @@ def identify(
             str(face["quality"]["score"]),
         )
     out.print(table)
-    if reply["faces_passed_over"]:
+    if reply.get("faces_passed_over"):  # a server of before does not count them
         say(f"{reply['faces_passed_over']} smaller faces were not looked at.")
 
 
