@@ -7,6 +7,7 @@
     │   ├── NoFaceDetected        NO_FACE_DETECTED
     │   ├── MultipleFaces         MULTIPLE_FACES
     │   ├── FaceNotUsable         FACE_NOT_USABLE
+    │   ├── TooMuchWork           TOO_MUCH_WORK
     │   ├── InvalidBackup         INVALID_BACKUP
     │   ├── InvalidArchive        INVALID_ARCHIVE
     │   └── InvalidValue          VALIDATION_ERROR
@@ -28,6 +29,7 @@
     │   ├── Forbidden             FORBIDDEN
     │   └── TooManyGuesses        RATE_LIMITED
     ├── NotReady                  NOT_READY
+    │   └── Stopping              NOT_READY
     ├── Overloaded                RATE_LIMITED
     ├── NotAccounted              NOT_ACCOUNTED
     └── InstallationError         INSTALLATION_ERROR
@@ -42,7 +44,7 @@ A message is a sentence for a person: no paths of the server, no SQL, no stack.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class VisageError(Exception):
@@ -55,6 +57,12 @@ class VisageError(Exception):
         self.message = message or self.default_message
         self.details = dict(details) if details else None
         super().__init__(self.message)
+
+    def alone(self) -> Self:
+        """The error without where it was raised and what led to it: an error that is kept, as an answer, would keep
+        alive what the frames of its traceback hold, such as the pixels of a picture."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class InputError(VisageError):
@@ -94,6 +102,22 @@ class FaceNotUsable(InputError):
 
     code = "FACE_NOT_USABLE"
     default_message = "The face in the image is too poor to be remembered"
+
+
+class TooMuchWork(InputError):
+    """A picture took longer than the server allows; `details.max_seconds` says how long that is."""
+
+    code = "TOO_MUCH_WORK"
+    default_message = "This picture is too much work for this server; send a smaller one"
+
+    @classmethod
+    def after(cls, max_s: float) -> TooMuchWork:
+        """So many seconds were allowed."""
+        return cls(
+            f"This picture took longer than the {max_s:g} seconds that this server gives one (VISAGE_MAX_WORK_S); "
+            "send a smaller one",
+            {"max_seconds": max_s, "setting": "VISAGE_MAX_WORK_S"},
+        )
 
 
 class InvalidBackup(InputError):
@@ -245,6 +269,12 @@ class NotReady(VisageError):
 
     code = "NOT_READY"
     default_message = "The server is still loading; try again in a moment"
+
+
+class Stopping(NotReady):
+    """The server ends, or the client went: what was begun is left."""
+
+    default_message = "The server is stopping; try again in a moment"
 
 
 class Overloaded(VisageError):

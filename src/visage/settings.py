@@ -80,6 +80,18 @@ class Settings(BaseSettings):
         "warn",
         description="A known face registered under another name: register with a warning, or answer 409.",
     )
+    max_faces: int = Field(
+        100,
+        ge=1,
+        description="Faces of one picture or frame that are looked at, the largest; `faces_passed_over` in the reply "
+        "counts the others.",
+    )
+    max_work_s: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="Seconds that the models may work at one picture or frame; beyond, it gets 413.",
+    )
     inference_threads: int = Field(
         0,
         ge=0,
@@ -90,6 +102,13 @@ class Settings(BaseSettings):
         32, ge=1, description="Requests that may wait for the models at once; further ones get 429."
     )
     max_connections: int = Field(64, ge=1, description="WebSocket connections open at once.")
+    max_connections_per_address: int = Field(
+        250,
+        ge=1,
+        description="Connections of all kinds that one address may have at once (of IPv6, one network of 64 bits); "
+        "further ones get 429. Where `VISAGE_ALLOWED_HOSTS` is set, a proxy on this computer may have any number; "
+        "raise this for a proxy on another.",
+    )
     retention_days: int | None = Field(
         None,
         ge=1,

@@ -210,6 +210,8 @@ class Detection:
     height: int
     faces: tuple[Face, ...]
     refusal: VisageError | None
+    passed_over: int = 0
+    """Smaller faces that were not looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,6 +227,8 @@ class Identification:
     """The largest of the recognised faces."""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     """decode, detect, embed, search, total."""
+    passed_over: int = 0
+    """Smaller faces that were not looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

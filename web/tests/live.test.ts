@@ -56,6 +56,7 @@ function reply(...faces: IdentifiedFace[]): Reply {
     face_detected: faces.length > 0,
     match: null,
     faces,
+    faces_passed_over: 0,
     image: FRAME,
     timing_ms: {},
   };

@@ -24,6 +24,7 @@ from visage.api.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, P
 from visage.api.deps import MAX_IMAGES
 from visage.api.guard import Guard
 from visage.api.https import ensure_certificate, hosts_of, print_invitation, reachable_at
+from visage.api.listening import Connections, Loop, Summed, listen
 from visage.api.middleware import BodyLimit, RequestId
 from visage.api.openapi import describe_access
 from visage.api.roles import Operations
@@ -39,6 +40,8 @@ log = logging.getLogger("visage")
 PREFIX = "/api/v1"
 _FORM_OVERHEAD_BYTES = 128 * 1024
 _RESTORE = f"{PREFIX}/restore"
+_SIGN_IN = f"{PREFIX}/session"
+_FINISH_S = 3.0
 _MAX_HELD_BYTES = 256 * 1024 * 1024
 _DESCRIPTION = """
 Visage remembers faces for people who cannot. Register the people who matter from a few photos; then ask who is in a
@@ -85,7 +88,7 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
         max_held_bytes=max(_MAX_HELD_BYTES, 2 * _max_body(settings, MAX_IMAGES)),
         to_disk={_RESTORE},
     )
-    app.add_middleware(BodyPatience)
+    app.add_middleware(BodyPatience, short={_SIGN_IN})  # nobody knows yet whose body that is
     app.add_middleware(
         Guard,
         service=lambda: app.state.service,
@@ -125,6 +128,8 @@ def serve(settings: Settings) -> int:
     )
     for chatty in ("alembic", "uvicorn.error", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    for provoked in ("asyncio", "uvicorn.error", "visage.listening"):
+        logging.getLogger(provoked).addFilter(Summed())
     certificate = None
     if settings.https:
         if "host" not in settings.model_fields_set:
@@ -155,10 +160,15 @@ def serve(settings: Settings) -> int:
         ),
         app,
     )
+    proxied = bool(listed(settings.allowed_hosts))
+    connections = Connections(settings.max_connections_per_address, proxied=proxied)
     try:
-        asyncio.run(server.serve())
-    except SystemExit:  # the address cannot be bound; the log says so
+        sockets = listen(settings.host, settings.port, connections, speaks_http=certificate is None)
+    except OSError as exc:
+        log.error("%s", exc)
         return 1
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(server.serve(sockets))
     return 1 if server.failed else 0
 
 
@@ -175,6 +185,12 @@ class _Server(uvicorn.Server):
         """Bind, and wait for the models beside serving."""
         await super().startup(sockets)
         self._announcing = asyncio.create_task(self._announce())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End. Requests in flight have some seconds to be finished; then what the models do is left."""
+        leave = asyncio.get_running_loop().call_later(_FINISH_S, self._app.state.service.stop_work)
+        await super().shutdown(sockets)
+        leave.cancel()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """One client's TCP connection, with an end to patience.
 
-Uvicorn waits for a request's headers for as long as a client cares to send them, and goes on reading a body that
-nobody wants any more. Hundreds of such clients would keep others out.
+Uvicorn waits for a request's headers for as long as a client cares to send them, goes on reading a body that nobody
+wants any more, and keeps a reply that nobody takes. Hundreds of such clients would keep others out.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Collection
 
 import h11
 from starlette.exceptions import HTTPException
@@ -16,17 +17,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from visage.api.errors import reply_to
+from visage.api.service import client_gone
 from visage.errors import InvalidRequest
 
 HEADERS_TIMEOUT_S = 5.0
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 100
-MAX_CONNECTIONS = 500
 _UNREAD_BODY_TIMEOUT_S = 2.0
 
 _READ_BYTES = 32 * 1024
 """What asyncio hands on at once. All frames of a WebSocket in it are parsed in one go: its default of 256 KiB holds
 40,000 tiny ones, and everybody else waits a second."""
+
+_UNTAKEN_S = 10.0
+"""A client that takes nothing of what waits for it for so long is let go. Sockets hold so little (`listening.py`)
+that one who takes 8 kB a second is seen to."""
 
 BODY_GRACE_S = 6.0
 MIN_BODY_BYTES_PER_S = 2048
@@ -37,16 +42,16 @@ class PatientProtocol(H11Protocol):
     """HTTP/1.1, for clients that come to the point."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
+    _untaken_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connects: its first request is due. A WebSocket that it may become inherits what is set."""
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
+        transport.set_write_buffer_limits(high=1)  # writing pauses as soon as the client does not take everything
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self._expect_request()
+        self._expect_request()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. The headers are due as one, however they trickle in."""
@@ -59,7 +64,24 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._cancel_deadline()
+        self._cancel_untaken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take what was sent."""
+        super().pause_writing()
+        self._expect_taking()
+
+    def resume_writing(self) -> None:
+        """The client took all."""
+        self._cancel_untaken()
+        super().resume_writing()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """The connection is a WebSocket from now on, which has its own patience (`live.py`, `websocket.py`)."""
+        self._cancel_deadline()
+        self._cancel_untaken()
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         """A reply was sent. What is left of a body that nobody read is not waited for."""
@@ -93,6 +115,22 @@ class PatientProtocol(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _expect_taking(self) -> None:
+        self._cancel_untaken()
+        self._untaken_bytes = self.transport.get_write_buffer_size()
+        self._untaken = self.loop.call_later(_UNTAKEN_S, self._look_whether_taken)
+
+    def _look_whether_taken(self) -> None:
+        if self.transport.get_write_buffer_size() < self._untaken_bytes:
+            self._expect_taking()
+        else:
+            self.transport.abort()  # to close it would wait for the client
+
+    def _cancel_untaken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
+
 
 class HeaderLimit:
     """Refuses more headers, or a longer address, than anyone needs; Uvicorn counts only those that come in pieces."""
@@ -115,10 +153,16 @@ class HeaderLimit:
 
 
 class BodyPatience:
-    """Refuses bodies that come too slowly: some seconds, and one more for every two kilobytes that came."""
+    """Refuses bodies that come too slowly: some seconds, and one more for every two kilobytes that came. Then it lets
+    long work know when the client has gone.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        short: paths whose bodies are so short that the first seconds are all they get.
+    """
+
+    def __init__(self, app: ASGIApp, short: Collection[str] = ()) -> None:
         self._app = app
+        self._short = short
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -134,7 +178,8 @@ class BodyPatience:
             if complete:  # what comes now is that the client went
                 return await receive()
             start = time.monotonic()
-            allowed_s = min(BODY_GRACE_S + received / MIN_BODY_BYTES_PER_S, MAX_BODY_S)
+            earned_s = 0.0 if scope["path"] in self._short else received / MIN_BODY_BYTES_PER_S
+            allowed_s = min(BODY_GRACE_S + earned_s, MAX_BODY_S)
             try:
                 message = await asyncio.wait_for(receive(), allowed_s - waited_s)
             except TimeoutError as exc:
@@ -144,4 +189,9 @@ class BodyPatience:
             complete = not message.get("more_body", False)
             return message
 
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        client_gone.set(gone)
         await self._app(scope, receive_in_time, send)

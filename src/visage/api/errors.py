@@ -22,6 +22,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.MultipleFaces: 400,
     errors.FaceNotUsable: 400,
     errors.ImageTooLarge: 413,
+    errors.TooMuchWork: 413,
     errors.InvalidValue: 422,
     errors.InvalidBackup: 422,
     errors.InvalidArchive: 422,
@@ -42,6 +43,7 @@ STATUS: Mapping[type[VisageError], int] = {
     errors.Overloaded: 429,
     errors.NotAccounted: 503,
     errors.NotReady: 503,
+    errors.Stopping: 503,
     errors.BankError: 503,
     errors.DamagedPerson: 503,
 }

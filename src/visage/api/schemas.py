@@ -161,6 +161,9 @@ class ImageSize(BaseModel):
     height: int
 
 
+_PASSED_OVER = "Smaller faces that were not looked at, beyond the `VISAGE_MAX_FACES` largest"
+
+
 class Identification(BaseModel):
     """Who is in an image."""
 
@@ -169,6 +172,7 @@ class Identification(BaseModel):
     face_detected: bool
     match: Match | None = Field(description="The largest recognised face; null where nobody is recognised")
     faces: list[IdentifiedFace]
+    faces_passed_over: int = Field(description=_PASSED_OVER)
     image: ImageSize
     timing_ms: dict[str, float]
 
@@ -185,6 +189,7 @@ class Detection(BaseModel):
 
     image: ImageSize
     faces: list[Face]
+    faces_passed_over: int = Field(description=_PASSED_OVER)
     usable: bool = Field(description="Registering this image would accept it")
     refusal: Refusal | None = Field(description="Why it would not")
 
@@ -515,6 +520,7 @@ def detection(value: types.Detection) -> Detection:
     return Detection(
         image=ImageSize(width=value.width, height=value.height),
         faces=[Face.model_validate(_face_fields(face)) for face in value.faces],
+        faces_passed_over=value.passed_over,
         usable=value.refusal is None,
         refusal=Refusal(code=value.refusal.code, message=value.refusal.message) if value.refusal else None,
     )
@@ -540,6 +546,7 @@ def identification(value: types.Identification) -> Identification:
             )
             for face in value.faces
         ],
+        faces_passed_over=value.passed_over,
         image=ImageSize(width=value.width, height=value.height),
         timing_ms={name: round(ms, 2) for name, ms in value.timing_ms.items()},
     )

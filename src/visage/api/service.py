@@ -6,9 +6,10 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from visage.errors import BankError, InstallationError, InvalidBackup, InvalidVa
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.settings import Settings
 from visage.vision.image import Limits
+from visage.vision.work import Work
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +37,9 @@ _TICK_EVERY_S = 3600.0
 
 _LANE = 2
 """Jobs of a lane that may be with the models: one runs while the other is ready to go on."""
+
+client_gone: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("client_gone", default=None)
+"""Waits until the client of this request has gone; set around every request whose body was read (`connection.py`)."""
 
 log = logging.getLogger("visage")
 
@@ -68,6 +73,8 @@ class Service:
         self._access: Access | None = None
         self._audit: Audit | None = None
         self._pending = 0
+        self._works: set[Work] = set()
+        self._stopping = False
         self._requests = asyncio.Semaphore(_LANE)
         self._frames = asyncio.Semaphore(_LANE)
         self._keeping = asyncio.Lock()
@@ -182,20 +189,58 @@ class Service:
 
         Raises:
             Overloaded: too much is waiting already.
+            TooMuchWork: it takes too long.
+            Stopping: the server ends, or the client has gone.
         """
+        with self._waiting():
+            return await self._work(self._requests, function, *args, **kwargs)
+
+    async def compute_each(self, function: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
+        """As `compute`, for each of several pictures of one request: each is a job, and others get their turns in
+        between."""
+        with self._waiting():
+            return [await self._work(self._requests, function, item) for item in items]
+
+    async def compute_frame(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `compute`, for a frame of a stream. A connection has one frame on its way: connections are the limit."""
+        return await self._work(self._frames, function, *args, **kwargs)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """A place among the requests that wait for the models."""
         if self._pending >= self.settings.max_pending:
             raise Overloaded
         self._pending += 1
         try:
-            async with self._requests:
-                return await self._run(self._vision, function, *args, **kwargs)
+            yield
         finally:
             self._pending -= 1
 
-    async def compute_frame(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `compute`, for a frame of a stream. A connection has one frame on its way: connections are the limit."""
-        async with self._frames:
-            return await self._run(self._vision, function, *args, **kwargs)
+    async def _work(
+        self, lane: asyncio.Semaphore, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """One job for the models. It is left when nobody waits for it any more: the client has gone, whoever waits
+        here was cancelled, or the server stops."""
+        work = Work(self.settings.max_work_s)
+        self._works.add(work)
+        if self._stopping:
+            work.stop()
+        gone = client_gone.get() if lane is self._requests else None
+        watching = asyncio.create_task(_stop_when(gone, work)) if gone else None
+        try:
+            async with lane:
+                return await self._run(self._vision, work.run, function, *args, **kwargs)
+        finally:
+            work.stop()
+            self._works.discard(work)
+            if watching is not None:
+                watching.cancel()
+
+    def stop_work(self) -> None:
+        """The server ends: what the models do is left, and nothing is begun."""
+        self._stopping = True
+        for work in self._works:
+            work.stop()
 
     async def store(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that uses the bank only."""
@@ -277,7 +322,8 @@ class Service:
         return make_stage(self.settings.data_dir)
 
     async def close(self) -> None:
-        """Finish what runs, then close the bank."""
+        """Leave what the models do, finish what is stored, then close the bank."""
+        self.stop_work()
         if self._forgetting is not None:
             self._forgetting.cancel()
         if self._loading is not None:
@@ -345,6 +391,7 @@ class Service:
             similarity_threshold=settings.similarity_threshold,
             target_fpir=settings.target_fpir,
             duplicate_policy=settings.duplicate_policy,
+            max_faces=settings.max_faces,
         )
         try:
             self._admit(recognizer)
@@ -378,3 +425,8 @@ class Service:
             )
         self._audit = Audit(transaction, self.settings.data_dir)
         self._access = access
+
+
+async def _stop_when(gone: Callable[[], Awaitable[None]], work: Work) -> None:
+    await gone()
+    work.stop()

@@ -85,6 +85,8 @@ def identify(
             str(face["quality"]["score"]),
         )
     out.print(table)
+    if reply.get("faces_passed_over"):  # a server of before does not count them
+        say(f"{reply['faces_passed_over']} smaller faces were not looked at.")
 
 
 @persons_app.command("list")

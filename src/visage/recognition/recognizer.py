@@ -19,7 +19,7 @@ from visage.bank.bank import Hit, MemoryBank
 from visage.bank.keys import KeySource
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
+from visage.errors import DuplicatePerson, InputError, NoFaceDetected, VisageError
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
@@ -48,7 +48,7 @@ from visage.types import (
 from visage.vision.align import portrait
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits, decode, encode_jpeg
-from visage.vision.pipeline import Pipeline
+from visage.vision.pipeline import MAX_FACES, Faces, Pipeline
 
 CANDIDATES = 3
 """How many persons are reported for each face."""
@@ -111,7 +111,7 @@ class Recognizer:
             faces = self._pipeline.analyse(pixels, timing_ms=timing)
         else:
             tracks = camera.update(pixels, timing)
-            faces = [track.face for track in tracks]
+            faces = Faces((track.face for track in tracks), camera.passed_over)
         searching = perf_counter()
         identified = self._name(faces)
         if tracks:
@@ -133,6 +133,7 @@ class Recognizer:
             faces=tuple(identified),
             match=largest.match if largest else None,
             timing_ms=timing,
+            passed_over=faces.passed_over,
         )
 
     def detect(self, image: bytes) -> Detection:
@@ -146,8 +147,8 @@ class Recognizer:
         try:
             usable(dominant_face(faces, width, height))
         except VisageError as error:
-            return Detection(width, height, tuple(faces), error)
-        return Detection(width, height, tuple(faces), None)
+            return Detection(width, height, tuple(faces), error.alone(), faces.passed_over)
+        return Detection(width, height, tuple(faces), None, faces.passed_over)
 
     def verify_person(self, image: bytes, person_id: str) -> Verification:
         """Is the face in an image this person's?
@@ -155,7 +156,7 @@ class Recognizer:
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, PersonNotFound.
         """
         person = self.bank.person(person_id)
-        face = self._dominant_face(image)
+        face = self.dominant_face(image)
         return self._verify(face.embedding, self.bank.template(person_id), person.embedding_count)
 
     def verify_images(self, image: bytes, image_2: bytes) -> Verification:
@@ -163,8 +164,11 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces.
         """
-        first, second = self._dominant_face(image), self._dominant_face(image_2)
-        return self._verify(first.embedding, second.embedding, 1)
+        return self.verify_faces(self.dominant_face(image), self.dominant_face(image_2))
+
+    def verify_faces(self, face: Face, face_2: Face) -> Verification:
+        """As `verify_images`, with what `dominant_face` gave for each."""
+        return self._verify(face.embedding, face_2.embedding, 1)
 
     def enrol(
         self,
@@ -185,8 +189,13 @@ class Recognizer:
             DuplicatePerson: the face is known under another name, and the policy is to refuse that.
             BankError: the bank cannot be written.
         """
-        results = [self._prepare(image) for image in images]
-        return self._enrol(name, relationship, metadata, consent, results)
+        return self.enrol_prepared(
+            name=name,
+            relationship=relationship,
+            metadata=metadata,
+            results=[self.prepare(image) for image in images],
+            consent=consent,
+        )
 
     def enrol_unknown(
         self,
@@ -202,18 +211,22 @@ class Recognizer:
         Raises: UnknownNotFound, DuplicatePerson, BankError.
         """
         unknown = self.unknowns.get(unknown_id)
-        enrolment = self._enrol(name, relationship, metadata, consent, [unknown.photo])
+        enrolment = self.enrol_prepared(
+            name=name, relationship=relationship, metadata=metadata, results=[unknown.photo], consent=consent
+        )
         self.unknowns.forget(unknown.unknown_id)
         return enrolment
 
-    def _enrol(
+    def enrol_prepared(
         self,
+        *,
         name: str,
         relationship: str | None,
         metadata: Mapping[str, Any],
-        consent: Consent | None,
         results: Sequence[NewPhoto | VisageError],
+        consent: Consent | None = None,
     ) -> Enrolment:
+        """As `enrol`, with what `prepare` gave for each image; uses no models."""
         photos = _usable(results)
         template = _template(photos)
         with self._enrolling:
@@ -240,8 +253,12 @@ class Recognizer:
 
         Raises: as `enrol`, and PersonNotFound.
         """
+        self.bank.person(person_id)  # who is not there needs no work
+        return self.add_prepared(person_id, [self.prepare(image) for image in images])
+
+    def add_prepared(self, person_id: str, results: Sequence[NewPhoto | VisageError]) -> Enrolment:
+        """As `add_photos`, with what `prepare` gave for each image; uses no models."""
         person = self.bank.person(person_id)
-        results = [self._prepare(image) for image in images]
         photos = _usable(results)
         with self._enrolling:
             cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
@@ -358,15 +375,23 @@ class Recognizer:
             elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
                 self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
 
-    def _dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
+    def dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
+        """The face that an image is of.
+
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces.
+        """
         pixels = decode(image, self._limits)
         return dominant_face(self._pipeline.analyse(pixels, enrolling=enrolling), *pixels.shape[1::-1])
 
-    def _prepare(self, image: bytes) -> NewPhoto | VisageError:
+    def prepare(self, image: bytes) -> NewPhoto | VisageError:
+        """The photo that may be remembered of an image, or why it may not; without a bank.
+
+        Raises: Stopping: nobody waits for it any more.
+        """
         try:
-            face = usable(self._dominant_face(image, enrolling=True))
-        except VisageError as error:
-            return error
+            face = usable(self.dominant_face(image, enrolling=True))
+        except InputError as error:
+            return error.alone()
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
         return _new_photo(face, face.portrait)
 
@@ -446,6 +471,7 @@ def open_recognizer(
     similarity_threshold: float | None,
     target_fpir: float,
     duplicate_policy: Literal["warn", "reject"],
+    max_faces: int = MAX_FACES,
 ) -> Recognizer:
     """Load the models and open the bank in a data directory.
 
@@ -453,7 +479,7 @@ def open_recognizer(
     """
     bank = MemoryBank(open_store(data_dir, key), model=MODEL_NAME, dimension=DIMENSION)
     try:
-        pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled")
+        pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces)
         decider = Decider(
             calibration.load(MODEL_NAME, data_dir), target_fpir=target_fpir, similarity_threshold=similarity_threshold
         )

@@ -110,9 +110,14 @@ class Tracker:
     Args:
         pipeline: images to faces.
         clock: seconds, never going back.
+
+    Attributes:
+        passed_over: faces of the latest frame that was searched which nobody looked at, since larger ones were
+            enough.
     """
 
     def __init__(self, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> None:
+        self.passed_over = 0
         self._pipeline = pipeline
         self._clock = clock
         self._tracks: list[Track] = []
@@ -151,11 +156,16 @@ class Tracker:
         if not all_there or now - self._searched_at_s >= _SEARCH_EVERY_S:
             self._searched_at_s = now
             broken = [track for track in self._tracks if all(track is not sight.track for sight in sights)]
-            for located in self._pipeline.find(image):
+            found = self._pipeline.find(image)
+            self.passed_over = found.passed_over
+            for located in found:
                 if not any(_overlap(located, sight.located) for sight in sights):
                     before = next((track for track in broken if _overlap(located, track.located)), None)
                     broken = [track for track in broken if track is not before]
                     sights.append(_Sight(located, thumbnail(image, located.landmarks), before))
+            if len(sights) > self._pipeline.max_faces:  # others are followed than are the largest now
+                sights.sort(key=lambda sight: sight.located.box.area, reverse=True)
+                del sights[self._pipeline.max_faces :]
         return sights
 
     def _assign(self, sights: Sequence[_Sight], looks: dict[int, Face], now: float) -> list[Track]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from visage.types import Image
 from visage.vision.runtime import Network
+from visage.vision.work import checkpoint
 
 Floats = NDArray[np.float32]
 
@@ -30,6 +31,14 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def largest(self, count: int) -> Detections:
+        """The so many largest of them, best first as before."""
+        if len(self) <= count:
+            return self
+        areas = _areas(self.boxes[:, :2], self.boxes[:, 2:])
+        chosen = np.sort(np.argsort(-areas, kind="stable")[:count])
+        return Detections(self.boxes[chosen], self.points[chosen], self.scores[chosen])
 
 
 def anchors(input_size: int, grids: tuple[tuple[int, int], ...]) -> Floats:
@@ -184,6 +193,7 @@ def weighted_nms(found: Floats, scores: Floats, max_iou: float = 0.3) -> Detecti
     for first in range(len(scores)):
         if not left[first]:
             continue
+        checkpoint()
         shared = _areas(np.maximum(low[first], low), np.minimum(high[first], high))
         iou = shared / np.maximum(areas[first] + areas - shared, 1e-6)
         inside = shared / np.maximum(np.minimum(areas, areas[first]), 1e-6)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,12 @@ from visage.vision.embed import Embedder
 from visage.vision.landmarks import MESH_POINTS, Landmarker, Mesh
 from visage.vision.quality import assess, measure
 from visage.vision.runtime import Runtime
+
+T = TypeVar("T")
+
+MAX_FACES = 100
+"""So many faces of a picture are looked at, the largest. A group photo of a home never has more; a picture of
+thousands of faces would keep everybody else waiting for minutes."""
 
 _MIN_PRESENCE = 0.1
 """Detections in which the landmark network sees no face (0–1) are dropped."""
@@ -52,18 +59,28 @@ class LocatedFace:
     score: float
 
 
+class Faces(list[T]):
+    """The faces of a picture, best first, and how many smaller ones there were that nobody looked at."""
+
+    def __init__(self, faces: Iterable[T] = (), passed_over: int = 0) -> None:
+        super().__init__(faces)
+        self.passed_over = passed_over
+
+
 class Pipeline:
     """The three networks, ready; safe to call from several threads.
 
     Args:
         threads: CPU threads a model run may use; 0 lets the engine decide.
         cache_dir: where compiled networks are kept between starts; None keeps nothing.
+        max_faces: so many faces of a picture are looked at, the largest; the others are counted.
 
     Raises:
         WeightsError: a model file is missing or is not the one it should be.
     """
 
-    def __init__(self, *, threads: int = 0, cache_dir: Path | None = None) -> None:
+    def __init__(self, *, threads: int = 0, cache_dir: Path | None = None, max_faces: int = MAX_FACES) -> None:
+        self.max_faces = max_faces
         weights.verify()
         runtime = Runtime(threads, cache_dir)
         self._detector = Detector(
@@ -77,7 +94,7 @@ class Pipeline:
 
     def analyse(
         self, image: Image, *, enrolling: bool = False, timing_ms: dict[str, float] | None = None
-    ) -> list[Face]:
+    ) -> Faces[Face]:
         """Find, measure and embed every face of an image.
 
         Args:
@@ -93,16 +110,17 @@ class Pipeline:
         faces = self.describe(image, located, enrolling=enrolling)
         if timing_ms is not None:
             timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
-        return faces
+        return Faces(faces, located.passed_over)
 
-    def find(self, image: Image) -> list[LocatedFace]:
-        """Find every face of an image, best detection first. (H, W, 3) uint8, RGB."""
-        found = self._detector.detect(image)
+    def find(self, image: Image) -> Faces[LocatedFace]:
+        """Find the faces of an image, best detection first. (H, W, 3) uint8, RGB."""
+        every = self._detector.detect(image)
+        found = every.largest(self.max_faces)
         if not len(found):
-            return []
+            return Faces()
         mesh = self._landmarker.locate(image, found.boxes, found.points[:, :2])
         five = mesh.five()
-        located: list[LocatedFace] = []
+        located = Faces[LocatedFace](passed_over=len(every) - len(found))
         for index in range(len(found)):
             if mesh.presence[index] >= _MIN_PRESENCE and not _seen_already(five[index], located):
                 face = _located(image, mesh.points[index], five[index], float(found.scores[index]))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.errors import WeightsError
+from visage.vision.work import checkpoint
 
 # Where the engine finds this package, it reports to its makers over the network that it is used. Nothing leaves the
 # house: to the engine, the package is not there.
@@ -96,20 +97,27 @@ class Network:
             batch: (N, H, W, 3) uint8, RGB; any N.
 
         Returns: the outputs in the network's order, each (N, …) float32, the caller's own.
+        Raises: TooMuchWork, Stopping: between two images, where this is part of a `Work`.
         """
         lanes: list[_Lane] | None = getattr(self._local, "lanes", None)
         if lanes is None:
             lanes = self._local.lanes = [_open_lane(self._compiled) for _ in range(self._abreast)]
         results = [np.empty((len(batch), *view.shape[1:]), dtype=np.float32) for view in lanes[0].outputs]
-        for index in range(len(batch) + len(lanes)):
-            lane = lanes[index % len(lanes)]
-            if (done := index - len(lanes)) >= 0 and done < len(batch):
+        try:
+            for index in range(len(batch) + len(lanes)):
+                lane = lanes[index % len(lanes)]
+                if (done := index - len(lanes)) >= 0 and done < len(batch):
+                    lane.request.wait()
+                    for result, view in zip(results, lane.outputs, strict=True):
+                        result[done] = view[0]
+                if index < len(batch):
+                    checkpoint()
+                    lane.input[0] = batch[index]
+                    lane.request.start_async()
+        except BaseException:
+            for lane in lanes:  # the next batch must not meet a request that still runs
                 lane.request.wait()
-                for result, view in zip(results, lane.outputs, strict=True):
-                    result[done] = view[0]
-            if index < len(batch):
-                lane.input[0] = batch[index]
-                lane.request.start_async()
+            raise
         return results
 
 

@@ -991,6 +991,11 @@ export interface components {
             /** Faces */
             faces: components["schemas"]["Face"][];
             /**
+             * Faces Passed Over
+             * @description Smaller faces that were not looked at, beyond the `VISAGE_MAX_FACES` largest
+             */
+            faces_passed_over: number;
+            /**
              * Usable
              * @description Registering this image would accept it
              */
@@ -1468,6 +1473,11 @@ export interface components {
             match: components["schemas"]["Match"] | null;
             /** Faces */
             faces: components["schemas"]["IdentifiedFace"][];
+            /**
+             * Faces Passed Over
+             * @description Smaller faces that were not looked at, beyond the `VISAGE_MAX_FACES` largest
+             */
+            faces_passed_over: number;
             image: components["schemas"]["ImageSize"];
             /** Timing Ms */
             timing_ms: {
@@ -2343,7 +2353,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2825,7 +2835,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3120,7 +3130,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3216,7 +3226,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3321,7 +3331,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3435,7 +3445,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;

@@ -66,6 +66,7 @@ async def identification_or_image(request: Request) -> str | bytes:
         errors.InvalidImage,
         errors.NoFaceDetected,
         errors.ImageTooLarge,
+        errors.TooMuchWork,
         errors.PersonNotFound,
         errors.SightingNotFound,
         errors.Overloaded,

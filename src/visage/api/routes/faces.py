@@ -15,7 +15,7 @@ from visage.errors import InvalidValue
 
 router = APIRouter(tags=["faces"])
 
-_IMAGE_ERRORS = (errors.InvalidImage, errors.ImageTooLarge, errors.Overloaded)
+_IMAGE_ERRORS = (errors.InvalidImage, errors.ImageTooLarge, errors.TooMuchWork, errors.Overloaded)
 
 
 @router.post("/identify", operation_id="identify", responses=refusals(*_IMAGE_ERRORS))
@@ -50,6 +50,5 @@ async def verify(
     if person_id is not None:
         result = await service.compute(recognizer.verify_person, image, person_id)
     else:
-        assert image_2 is not None  # noqa: S101 - exactly one of the two is there
-        result = await service.compute(recognizer.verify_images, image, image_2)
+        result = recognizer.verify_faces(*await service.compute_each(recognizer.dominant_face, [image, image_2]))
     return Envelope(data=schemas.verification(result))

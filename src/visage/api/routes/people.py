@@ -43,6 +43,7 @@ _PHOTO_ERRORS = (
     errors.MultipleFaces,
     errors.FaceNotUsable,
     errors.ImageTooLarge,
+    errors.TooMuchWork,
     errors.Overloaded,
     errors.BankError,
 )
@@ -60,8 +61,14 @@ async def register(
     image: ImagesField,
 ) -> Envelope[Registration]:
     """Remember a person. The same name with a matching face adds the photo to that person."""
-    enrolment = await service.compute(
-        recognizer.enrol, name=name, relationship=relationship, metadata=metadata, images=image, consent=consent
+    prepared = await service.compute_each(recognizer.prepare, image)
+    enrolment = await service.store(
+        recognizer.enrol_prepared,
+        name=name,
+        relationship=relationship,
+        metadata=metadata,
+        results=prepared,
+        consent=consent,
     )
     return Envelope(data=schemas.registration(enrolment))
 
@@ -142,7 +149,9 @@ async def add_photos(
     recognizer: RecognizerDep, service: ServiceDep, person_id: str, image: ImagesField
 ) -> Envelope[PhotosAdded]:
     """Remember more photos of a person."""
-    return Envelope(data=schemas.photos_added(await service.compute(recognizer.add_photos, person_id, image)))
+    recognizer.bank.person(person_id)  # who is not there needs no work
+    prepared = await service.compute_each(recognizer.prepare, image)
+    return Envelope(data=schemas.photos_added(await service.store(recognizer.add_prepared, person_id, prepared)))
 
 
 @router.get(
