@@ -20,6 +20,20 @@ from visage.api.connection import BODY_GRACE_S, HEADERS_TIMEOUT_S, MAX_HEADER_BY
 from visage.api.security import own_hosts
 from visage.settings import Settings
 
+NOBODY = "00000000-0000-0000-0000-000000000000"
+DOWNLOADS = [
+    ("GET", "/export"),
+    ("POST", "/export"),
+    ("POST", "/backup"),
+    ("GET", f"/persons/{NOBODY}/export"),
+    ("POST", f"/persons/{NOBODY}/export"),
+]
+"""Whatever carries people out of the house as a file."""
+READS = [
+    ("GET", path)
+    for path in ("/health", "/session", "/persons", "/unknowns", "/audit", f"/persons/{NOBODY}/photos/x")
+]
+
 
 def code_of(reply: httpx.Response) -> tuple[int, str | None]:
     """Status and error code."""
@@ -90,6 +104,73 @@ def test_a_request_that_the_browser_calls_foreign_changes_nothing(server: Server
         assert code_of(httpx.delete(f"{server.api}/persons/x", headers=headers)) == (403, "FORBIDDEN")
 
 
+@pytest.mark.parametrize(
+    "site,mode", [("cross-site", "navigate"), ("same-site", "no-cors"), ("nonsense", "cors"), ("", "navigate")]
+)
+def test_what_the_browser_calls_foreign_gets_nothing_of_the_api(server: Server, site: str, mode: str) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+    for method, path in [*DOWNLOADS, *READS, ("HEAD", "/persons"), ("OPTIONS", "/persons"), ("GET", "/nothing")]:
+        reply = httpx.request(method, server.api + path, headers=headers)
+        assert (method, path, reply.status_code) == (method, path, 403)
+    for path in ("/", "/people", "/docs"):  # the same for everyone, and a link to them is welcome
+        assert httpx.get(server.url + path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])
+def test_a_foreign_page_reads_nothing_where_the_browser_tells_its_origin_alone(server: Server, origin: str) -> None:
+    for method, path in READS:
+        assert code_of(httpx.request(method, server.api + path, headers={"Origin": origin})) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},  # a link in a mail
+        {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+        {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},  # a browser from before 2020
+        {"Accept": "Text/HTML", "Origin": "null"},
+    ],
+)
+def test_no_link_carries_people_out(server: Server, headers: dict[str, str]) -> None:
+    for method, path in DOWNLOADS:
+        reply = httpx.request(method, server.api + path, headers=headers)
+        assert (method, path, *code_of(reply)) == (method, path, 403, "FORBIDDEN")
+        assert "content-disposition" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Accept": "*/*"},  # curl, wget, requests, httpx
+        {"Accept": ""},  # urllib
+        {"Accept": "application/json, */*;q=0.5"},
+        {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+    ],
+)
+def test_programs_and_the_server_s_own_page_save_copies(server: Server, headers: dict[str, str]) -> None:
+    for method, path in DOWNLOADS:
+        reply = httpx.request(method, server.api + path, headers=headers)
+        if NOBODY in path:
+            assert code_of(reply) == (404, "PERSON_NOT_FOUND")
+        else:
+            assert (reply.status_code, reply.headers["content-disposition"][:11]) == (200, "attachment;")
+
+
+def test_an_address_that_is_typed_shows_what_it_says(server: Server) -> None:
+    typed = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Accept": "text/html,*/*;q=0.8"}
+    for method, path in READS:
+        if NOBODY not in path:
+            assert httpx.request(method, server.api + path, headers=typed).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_websocket_that_the_browser_calls_foreign_is_not_opened(server: Server, site: str) -> None:
+    for more in ({}, {"Origin": server.url}):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(server.live, additional_headers={"Sec-Fetch-Site": site, **more})
+        assert refused.value.response.status_code == 403
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])
 def test_a_foreign_page_opens_no_websocket(server: Server, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
@@ -123,6 +204,9 @@ def test_pages_of_other_servers_can_be_allowed(start_server: Callable[..., Serve
     assert httpx.delete(f"{server.api}/persons/x", headers={"Origin": f"{origin}4"}).status_code == 403
     asked = {"Origin": origin, "Access-Control-Request-Method": "DELETE"}
     assert httpx.options(f"{server.api}/persons/x", headers=asked).status_code == 200
+    page = {"Origin": origin, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    assert httpx.get(f"{server.api}/persons", headers=page).status_code == 200
+    assert httpx.get(f"{server.api}/persons", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 
 def test_on_all_addresses_it_answers_to_addresses_and_its_own_names_only() -> None:

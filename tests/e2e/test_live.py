@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, WebSocket, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, WebSocket, WebSocketRoute, expect
 
 from tests.api.conftest import start
 from tests.e2e import scenes
@@ -254,6 +254,26 @@ def test_the_server_restarts_and_the_page_goes_on_by_itself(browser: Browser, ca
     finally:
         visits.close()
         running.stop()
+
+
+def test_an_answer_that_cannot_be_read_leaves_no_name_standing(visits: Visits, camera: Camera) -> None:
+    camera.show("known")
+    visits.expected = ("error:",)
+    page = visits.open("/people")
+    unreadable: list[bool] = []
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda said: socket.send('{"type": "identification", "faces": 7}' if unreadable else said))
+
+    page.route_web_socket("**/ws/identify", between)
+    page.goto("/")
+    known = page.locator("[data-state=known]")
+    expect(known).to_be_visible(timeout=20_000)
+    unreadable.append(True)
+    expect(known).to_have_count(0)
+    unreadable.clear()
+    expect(known).to_be_visible()
 
 
 def test_a_hidden_tab_looks_at_nobody_and_goes_on_when_it_is_back(visits: Visits, camera: Camera) -> None:

@@ -1,6 +1,7 @@
 import { Suspense } from "react";
-import { Link, Route, Switch } from "wouter";
+import { Link, Route, Switch, useLocation } from "wouter";
 import { useMay, useSession } from "./client/session";
+import { Boundary, Coming } from "./components/boundary";
 import { Page } from "./components/page";
 import { Failed, Loading } from "./components/states";
 import { Toasts } from "./components/toast";
@@ -22,7 +23,7 @@ export function App() {
         <SignIn />
       ) : (
         <Shell>
-          <Suspense fallback={<Loading />}>
+          <Suspense fallback={<Coming />}>
             <Switch>
               {SCREENS.map((screen) => (
                 <Route key={screen.path} path={screen.path}>
@@ -43,7 +44,13 @@ export function App() {
 function Guarded({ screen }: { screen: Screen }) {
   const { t } = useLanguage();
   const may = useMay(screen.role);
-  if (may) return <screen.component />;
+  const [location] = useLocation();
+  if (may)
+    return (
+      <Boundary name={screen.path} key={location}>
+        <screen.component />
+      </Boundary>
+    );
   return (
     <Page title={t("forbidden.title")}>
       <p className="text-lg">{t("error.FORBIDDEN")}</p>

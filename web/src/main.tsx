@@ -5,6 +5,7 @@ import { App } from "./app";
 import { ApiError } from "./client/api";
 import { connection } from "./client/connection";
 import { sessionQuery } from "./client/session";
+import { Boundary } from "./components/boundary";
 import { startLanguages } from "./lib/i18n";
 import { applyPreferences } from "./lib/preferences";
 import "./styles.css";
@@ -24,7 +25,11 @@ const queries = new QueryClient({
 applyPreferences();
 connection.start();
 connection.onBack(() => void queries.invalidateQueries());
-connection.onSignedOut(() => void queries.invalidateQueries({ queryKey: sessionQuery.queryKey }));
+connection.onDoubt((known) => {
+  const session = queries.getQueryData(sessionQuery.queryKey);
+  if (known === null || (session !== undefined && (session.role !== null) !== known))
+    void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+});
 
 if (import.meta.env.PROD && "serviceWorker" in navigator) {
   navigator.serviceWorker.register("/sw.js").catch(() => {}); // without it the page works all the same
@@ -36,7 +41,9 @@ void startLanguages().then(() =>
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
-        <App />
+        <Boundary name="page">
+          <App />
+        </Boundary>
       </QueryClientProvider>
     </StrictMode>,
   ),

@@ -1,5 +1,6 @@
 import { ChartNoAxesColumn, CircleQuestionMark, Settings, UserPlus, Users, Video } from "lucide-react";
 import { type ComponentType, lazy, type ReactNode } from "react";
+import { load } from "./client/part";
 import type { Role } from "./client/session";
 import { Live } from "./features/live/live";
 import type { Key } from "./lib/i18n";
@@ -17,12 +18,12 @@ export interface Screen {
   nav?: { label: Key; icon: ReactNode; first: boolean };
 }
 
-const People = lazy(() => import("./features/people/people"));
-const Person = lazy(() => import("./features/people/person"));
-const Add = lazy(() => import("./features/add/add"));
-const Unknown = lazy(() => import("./features/unknown/unknown"));
-const Report = lazy(() => import("./features/report/report"));
-const Preferences = lazy(() => import("./features/settings/settings"));
+const People = lazy(() => load("people", () => import("./features/people/people")));
+const Person = lazy(() => load("person", () => import("./features/people/person")));
+const Add = lazy(() => load("add", () => import("./features/add/add")));
+const Unknown = lazy(() => load("unknown", () => import("./features/unknown/unknown")));
+const Report = lazy(() => load("report", () => import("./features/report/report")));
+const Preferences = lazy(() => load("settings", () => import("./features/settings/settings")));
 
 export const SCREENS: readonly Screen[] = [
   { path: "/", role: "viewer", component: Live, nav: { label: "nav.live", icon: <Video />, first: true } },

@@ -41,7 +41,7 @@ def describe_access(document: dict[str, Any], *, keys_required: bool) -> None:
     schemes: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
     schema = {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}
     for item in document["paths"].values():
-        for method, operation in item.items():
+        for operation in item.values():
             role = ROLES.get(operation["operationId"], Role.ADMIN)
             kinds: list[type[VisageError]] = []
             if keys_required:
@@ -50,7 +50,7 @@ def describe_access(document: dict[str, Any], *, keys_required: bool) -> None:
                 operation["security"] = [*schemes, *([] if keys_required else [{}])]
                 operation["description"] = f"{operation.get('description', '')}\n\nRole: {role.value}.".strip()
                 kinds += [errors.Forbidden, errors.Unauthenticated, errors.TooManyGuesses]
-            elif method != "get":
+            else:
                 kinds.append(errors.Forbidden)
             for kind in dict.fromkeys(kinds):
                 status = str(status_of(kind()))

@@ -1,8 +1,9 @@
 """Where a request may come from, and what every reply tells a browser.
 
 A page of a foreign site may send requests to a server at home, from the browser of somebody who lives there. It is
-kept out by the name that it asks for (Host: DNS rebinding makes a foreign name point here) and by where it says it
-comes from (Origin, Sec-Fetch-Site: cross-site POST and WebSocket). Programs such as curl send neither, and pass.
+kept out by the name that it asks for (Host: DNS rebinding makes a foreign name point here) and by where the browser
+says it comes from (Origin, Sec-Fetch-Site). Under /api and /ws that holds for every method: what a page may not read,
+it can still let the browser download. Programs such as curl send neither, and pass.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from visage.settings import Settings
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_CLOSED = ("/api/", "/ws/")
+_OWN_SITES = frozenset({"same-origin", "none"})
+_CARRIES_OUT = re.compile(r"/api/v1/(export|backup|persons/[^/]+/export)")
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[a-zA-Z0-9._-]{1,253})(:(?P<port>[0-9]{1,5}))?")
 
 _HEADERS = {
@@ -94,8 +98,12 @@ class Door:
         headers = Headers(scope=scope)
         if not self._known(headers.get("host", "")):
             await reply_to(HostNotAllowed())(scope, receive, send)
-        elif _changes_something(scope) and not self._own_page(headers):
+        elif (scope["path"].startswith(_CLOSED) or _changes_something(scope)) and not self._own_page(headers):
             await reply_to(Forbidden("A page of another site may not send this; VISAGE_ALLOWED_ORIGINS adds one"))(
+                scope, receive, send
+            )
+        elif _CARRIES_OUT.fullmatch(scope["path"]) and _is_navigation(headers):
+            await reply_to(Forbidden("A link or address does not save a copy; the page and programs do"))(
                 scope, receive, send
             )
         else:
@@ -113,7 +121,7 @@ class Door:
     def _own_page(self, headers: Headers) -> bool:
         origin = headers.get("origin")
         if origin is None:
-            return headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
+            return headers.get("sec-fetch-site", "none") in _OWN_SITES
         if origin in self._origins:
             return True
         scheme, _, name = origin.partition("://")
@@ -121,7 +129,7 @@ class Door:
         return (
             scheme in _DEFAULT_PORTS
             and _split(name, scheme) == own
-            and headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
+            and headers.get("sec-fetch-site", "same-origin") in _OWN_SITES
         )
 
 
@@ -159,6 +167,16 @@ def listed(text: str) -> tuple[str, ...]:
 
 def _changes_something(scope: Scope) -> bool:
     return scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+
+
+def _is_navigation(headers: Headers) -> bool:
+    """Does a browser want to show the reply, or to keep it: after a link, a form, a typed address?
+
+    One that is too old for Sec-Fetch-Mode is known by the HTML that it hopes for, which no program asks for.
+    """
+    if (mode := headers.get("sec-fetch-mode")) is not None:
+        return mode == "navigate"
+    return "text/html" in headers.get("accept", "").lower()
 
 
 def _split(host: str, scheme: str = "") -> tuple[str | None, int | None]:

@@ -57,11 +57,16 @@ export function asForm(fields: object): FormData {
   return form;
 }
 
-/** What went wrong in a reply. */
+/** What went wrong in a reply; the rest of the page learns of it where that concerns it. */
 export function refused(body: unknown, response: Response): ApiError {
-  const error = (body as Partial<Refused> | undefined)?.error;
-  if (response.status === 401) connection.signedOut();
+  if (response.status === 401 || response.status === 403) connection.doubt();
   if (response.status === 503) connection.check();
+  return errorOf(body, response);
+}
+
+/** What went wrong in a reply. */
+export function errorOf(body: unknown, response: Response): ApiError {
+  const error = (body as Partial<Refused> | undefined)?.error;
   return new ApiError(
     error?.code ?? "INTERNAL_ERROR",
     error?.message ?? response.statusText,

@@ -8,7 +8,8 @@ const ANXIOUS_MS = 1_000;
 const PATIENCE_MS = 4_000;
 
 const state = createStore<ConnectionState>("ok");
-const listeners = { back: new Set<() => void>(), signedOut: new Set<() => void>() };
+const listeners = { back: new Set<() => void>(), doubt: new Set<(known: boolean | null) => void>() };
+const waiting: (() => void)[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
 let asking = false;
 
@@ -32,13 +33,24 @@ export const connection = {
     listeners.back.add(listener);
     return () => listeners.back.delete(listener);
   },
-  onSignedOut(listener: () => void): () => void {
-    listeners.signedOut.add(listener);
-    return () => listeners.signedOut.delete(listener);
+  /** Resolves once the server answers again: asks now, and for as long as it takes. */
+  answers(): Promise<void> {
+    return new Promise((resolve) => {
+      waiting.push(resolve);
+      connection.check();
+    });
   },
-  /** The server wants a key. */
-  signedOut(): void {
-    for (const listener of listeners.signedOut) listener();
+  /**
+   * Called with whether the server knows who asks, now and then, and with null when it refused what the page took for
+   * allowed: the session may have begun or ended, here or by another's hand. Returns what ends that.
+   */
+  onDoubt(listener: (known: boolean | null) => void): () => void {
+    listeners.doubt.add(listener);
+    return () => listeners.doubt.delete(listener);
+  },
+  /** The server refused something. */
+  doubt(known: boolean | null = null): void {
+    for (const listener of listeners.doubt) listener(known);
   },
 };
 
@@ -53,6 +65,7 @@ async function ask(): Promise<void> {
   const now = await health();
   asking = false;
   state.set(now);
+  if (now !== "lost") for (const resolve of waiting.splice(0)) resolve();
   if (now === "ok" && before !== "ok") for (const listener of listeners.back) listener();
   timer = setTimeout(connection.check, now === "ok" ? QUIET_MS : ANXIOUS_MS);
 }
@@ -60,7 +73,10 @@ async function ask(): Promise<void> {
 async function health(): Promise<ConnectionState> {
   try {
     const reply = await fetch("/api/v1/health", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-    return reply.status === 503 ? "starting" : "ok";
+    if (reply.status === 503) return "starting";
+    // Only to whom it knows does the server tell its version: a key that was taken away is noticed on a screen at rest.
+    if (reply.ok) connection.doubt((await reply.json()).data.version !== undefined);
+    return "ok";
   } catch {
     return "lost";
   }

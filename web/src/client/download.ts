@@ -6,20 +6,13 @@ export interface Progress {
   of: number | null;
 }
 
-/** Fetch a file, telling how far it is, and let the browser keep it. */
+/** Fetch a file by POST, telling how far it is, and let the browser keep it. */
 export async function download(
-  method: "GET" | "POST",
   path: string,
   name: string,
   onProgress: (progress: Progress) => void = () => {},
-  body?: unknown,
 ): Promise<void> {
-  const init: RequestInit = { method, cache: "no-store" };
-  if (body !== undefined) {
-    init.body = JSON.stringify(body);
-    init.headers = { "Content-Type": "application/json" };
-  }
-  const response = await fetch(path, init);
+  const response = await fetch(path, { method: "POST", cache: "no-store" });
   if (!response.ok) throw refused(await response.json().catch(() => undefined), response);
   const length = Number(response.headers.get("Content-Length"));
   const reader = response.body?.getReader();

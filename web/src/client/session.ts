@@ -1,5 +1,7 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { ApiError, refused } from "./api";
+import { useEffect } from "react";
+import { releaseAll } from "@/lib/held";
+import { ApiError, errorOf } from "./api";
 import { connection } from "./connection";
 
 export type Role = "viewer" | "editor" | "admin";
@@ -30,7 +32,7 @@ async function ask(method: "GET" | "POST" | "DELETE", key?: string): Promise<Ses
   }
   if (response.status === 404) return NO_KEY_NEEDED;
   const body = await response.json().catch(() => undefined);
-  if (!response.ok) throw refused(body, response);
+  if (!response.ok) throw errorOf(body, response);
   return body.data as Session;
 }
 
@@ -54,20 +56,25 @@ export function useSignIn() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (key: string) => ask("POST", key),
-    onSuccess: (session) => {
-      queries.clear();
-      queries.setQueryData(sessionQuery.queryKey, session);
-    },
+    onSuccess: (session) => queries.setQueryData(sessionQuery.queryKey, session),
   });
 }
 
 export function useSignOut() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: () => ask("DELETE"),
-    onSuccess: () => {
-      queries.clear();
-      void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+    mutationFn: async () => {
+      await releaseAll(); // what waits to be undone is done while it still may be
+      return ask("DELETE");
     },
+    onSuccess: (session) => queries.setQueryData(sessionQuery.queryKey, session),
   });
+}
+
+/** Whoever looked at the page may not any more: what was fetched for them goes, all but that it ended. */
+export function useForgetAnswers(): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionQuery.queryKey[0] });
+  }, [queries]);
 }

@@ -31,6 +31,13 @@ export function toast(message: string, undo?: () => Promise<unknown>, gone?: () 
   for (const entry of all.slice(0, -MOST)) entry.gone?.();
 }
 
+/** Take all of them away, as if each had been closed. */
+export function clearToasts(): void {
+  const all = toasts.get();
+  toasts.set([]);
+  for (const entry of all) entry.gone?.();
+}
+
 function remove(id: number): void {
   toasts.set(toasts.get().filter((toast) => toast.id !== id));
 }

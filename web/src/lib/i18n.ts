@@ -1,3 +1,4 @@
+import { load } from "@/client/part";
 import english from "@/languages/en.json";
 import { preferences } from "./preferences";
 import { createStore, useStore } from "./store";
@@ -21,7 +22,10 @@ interface Language {
 }
 
 const files = import.meta.glob<Texts>(["../languages/*.json", "!../languages/en.json"], { import: "default" });
-const loaders = new Map(Object.entries(files).map(([path, load]) => [codeOf(path), load]));
+const loaders = new Map(Object.entries(files).map(([path, fetchTexts]) => [codeOf(path), fetchTexts]));
+
+/** The page is not kept waiting for its words. */
+const PATIENCE_MS = 1_500;
 
 const language = createStore<Language>({ code: "en", texts: english });
 
@@ -38,17 +42,21 @@ export function pickLanguage(chosen: string | null, wanted: readonly string[], t
   return "en";
 }
 
-/** Follow the preference; resolves when the first language is there. */
+/** Follow the preference; resolves when the first language is there, or is long in coming. */
 export async function startLanguages(): Promise<void> {
+  const wanted = () => pickLanguage(preferences.get().language, navigator.languages, LANGUAGES);
   const follow = async () => {
-    const code = pickLanguage(preferences.get().language, navigator.languages, LANGUAGES);
+    const code = wanted();
     if (code === language.get().code) return;
-    const texts = code === "en" ? english : await loaders.get(code)?.();
-    if (texts !== undefined) language.set({ code, texts });
-    document.documentElement.lang = language.get().code;
+    const fetchTexts = loaders.get(code);
+    const texts = fetchTexts === undefined ? english : await load(`language ${code}`, fetchTexts);
+    if (code !== wanted()) return; // it came late
+    language.set({ code, texts });
+    document.documentElement.lang = code;
   };
   preferences.subscribe(() => void follow().catch(() => {}));
-  await follow().catch(() => {}); // without its file the page speaks English
+  // Without its file the page speaks English.
+  await Promise.race([follow().catch(() => {}), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
 }
 
 /** The words for a key, in a language. */

@@ -110,23 +110,21 @@ async def restore(request: Request, service: ServiceDep) -> Envelope[Restored]:
 _ZIP: dict[int | str, dict[str, Any]] = {200: {"description": "The archive", "content": {"application/zip": _BINARY}}}
 
 
-@router.get(
-    "/persons/{person_id}/export",
-    operation_id="export_person",
-    response_class=StreamingResponse,
-    responses={**_ZIP, **refusals(errors.PersonNotFound, errors.BankError, errors.NotAccounted)},
-)
+_EXPORT: dict[str, Any] = {
+    "response_class": StreamingResponse,
+    "responses": {**_ZIP, **refusals(errors.PersonNotFound, errors.BankError, errors.NotAccounted)},
+}
+
+
+@router.post("/persons/{person_id}/export", operation_id="export_person_by_post", **_EXPORT)
+@router.get("/persons/{person_id}/export", operation_id="export_person", **_EXPORT)
 async def export_person(recognizer: RecognizerDep, service: ServiceDep, person_id: str) -> StreamingResponse:
     """A ZIP of the person's record as JSON and every photo as JPEG. It is not encrypted."""
     return await _export(service, recognizer.bank, [recognizer.bank.person(person_id).person_id])
 
 
-@router.get(
-    "/export",
-    operation_id="export_all",
-    response_class=StreamingResponse,
-    responses={**_ZIP, **refusals(errors.PersonNotFound, errors.BankError, errors.NotAccounted)},
-)
+@router.post("/export", operation_id="export_all_by_post", **_EXPORT)
+@router.get("/export", operation_id="export_all", **_EXPORT)
 async def export_all(
     recognizer: RecognizerDep,
     service: ServiceDep,

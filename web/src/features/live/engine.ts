@@ -193,35 +193,46 @@ export function startEngine(video: HTMLVideoElement): Engine {
     else if (now - moved.atMs > FROZEN_AFTER_MS) lose();
   };
 
-  /** Take frames, one after the other, until the screen is left. */
+  /** Take frames, one after the other, until the screen is left. Names never outlive a frame that failed. */
   const run = async () => {
     while (!ended.signal.aborted) {
-      const takenMs = performance.now();
-      const asked = link;
-      if (stream !== undefined) watch();
-      const ready = stream !== undefined && video.videoWidth > 0 && !video.paused && asked?.isOpen === true;
-      if (!ready || live.get().frozen || document.hidden) {
+      try {
+        await step();
+      } catch (error) {
+        reportError(error);
+        tracks = NOBODY;
         publish();
-        await sleep(IDLE_MS);
-        continue;
+        await sleep(LOOK_AGAIN_MS);
       }
-      const frame = await photograph();
-      const sentMs = performance.now();
-      const reply = frame === null ? null : await asked.ask(frame);
-      if (asked !== link || stream === undefined) continue;
-      if (reply === null) {
-        publish();
-        await sleep(IDLE_MS * 5);
-        continue;
-      }
-      const nowMs = performance.now();
-      pace = measured(pace, nowMs - sentMs);
-      tracks = advance(tracks, reply, takenMs);
-      if (reply.faces.length > 0) lastFaceMs = nowMs;
-      publish();
-      const resting = nowMs - lastFaceMs > RESTING_AFTER_MS;
-      await sleep(Math.max(0, intervalMs(pace, resting) - (performance.now() - takenMs)));
     }
+  };
+
+  const step = async () => {
+    const takenMs = performance.now();
+    const asked = link;
+    if (stream !== undefined) watch();
+    const ready = stream !== undefined && video.videoWidth > 0 && !video.paused && asked?.isOpen === true;
+    if (!ready || live.get().frozen || document.hidden) {
+      publish();
+      await sleep(IDLE_MS);
+      return;
+    }
+    const frame = await photograph();
+    const sentMs = performance.now();
+    const reply = frame === null ? null : await asked.ask(frame);
+    if (asked !== link || stream === undefined) return;
+    if (reply === null) {
+      publish();
+      await sleep(IDLE_MS * 5);
+      return;
+    }
+    const nowMs = performance.now();
+    pace = measured(pace, nowMs - sentMs);
+    tracks = advance(tracks, reply, takenMs);
+    if (reply.faces.length > 0) lastFaceMs = nowMs;
+    publish();
+    const resting = nowMs - lastFaceMs > RESTING_AFTER_MS;
+    await sleep(Math.max(0, intervalMs(pace, resting) - (performance.now() - takenMs)));
   };
 
   const photograph = async (): Promise<ArrayBuffer | null> => {

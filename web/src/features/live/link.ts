@@ -5,6 +5,9 @@ import type { Reply } from "./scene";
 /** An answer that takes longer is not waited for: the connection is made anew. */
 const PATIENCE_MS = 10_000;
 
+/** How the server closes a connection whose key or session is good no longer. */
+const KEY_GONE = 1008;
+
 export interface Link {
   /** Send a frame and wait for what the server says of it; null where it refuses the frame or the connection breaks. */
   ask(frame: ArrayBuffer): Promise<Reply | null>;
@@ -41,14 +44,16 @@ export function openLink(onChange: (open: boolean) => void): Link {
       if (message?.type === "identification") failures = 0;
       settle(message?.type === "identification" ? message : null);
     };
-    opened.onclose = () => {
+    opened.onclose = ({ code }) => {
       if (socket !== opened) return;
       socket = undefined;
       settle(null);
       onChange(false);
       if (closed) return;
       failures += 1;
-      connection.check();
+      // A handshake that is refused for want of a key looks like a lost connection: the check tells them apart.
+      if (code === KEY_GONE) connection.doubt();
+      else connection.check();
       timer = setTimeout(connect, waitMs(failures, Math.random()));
     };
   };

@@ -126,12 +126,12 @@ function Further({
 }) {
   const { t } = useLanguage();
   const mayExport = useMay("admin");
-  const hasExport = useHas("GET /api/v1/persons/{person_id}/export");
+  const hasExport = useHas("POST /api/v1/persons/{person_id}/export");
   const [exporting, setExporting] = useState(false);
   const save = async () => {
     setExporting(true);
     try {
-      await download("GET", `/api/v1/persons/${person.person_id}/export`, "person.zip");
+      await download(`/api/v1/persons/${person.person_id}/export`, "person.zip");
     } catch (error) {
       toast(explain(error, t));
     }

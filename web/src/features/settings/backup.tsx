@@ -15,7 +15,7 @@ export function Backup() {
   const { t } = useLanguage();
   const canBackUp = useHas("POST /api/v1/backup");
   const canRestore = useHas("POST /api/v1/restore");
-  const canExport = useHas("GET /api/v1/export");
+  const canExport = useHas("POST /api/v1/export");
   const may = useMay("admin");
   if (!may || !(canBackUp || canRestore || canExport)) return null;
   return (
@@ -27,7 +27,7 @@ export function Backup() {
             label={t("backup.action")}
             icon={<Archive aria-hidden="true" />}
             done={t("backup.done")}
-            run={(onProgress) => download("POST", "/api/v1/backup", "visage-backup", onProgress)}
+            run={(onProgress) => download("/api/v1/backup", "visage-backup", onProgress)}
           />
         )}
         {canRestore && <Restore />}
@@ -37,7 +37,7 @@ export function Backup() {
             label={t("export.all.action")}
             icon={<Download aria-hidden="true" />}
             done={t("export.all.done")}
-            run={(onProgress) => download("GET", "/api/v1/export", "visage-export.zip", onProgress)}
+            run={(onProgress) => download("/api/v1/export", "visage-export.zip", onProgress)}
           />
         )}
       </div>

@@ -4,6 +4,8 @@ import { useSession, useSignOut } from "@/client/session";
 import { Button } from "@/components/button";
 import { Choice } from "@/components/field";
 import { Card, Page } from "@/components/page";
+import { toast } from "@/components/toast";
+import { explain } from "@/lib/explain";
 import { LANGUAGES, nameOfLanguage, useLanguage } from "@/lib/i18n";
 import { prefer, usePreferences } from "@/lib/preferences";
 import { Backup } from "./backup";
@@ -87,7 +89,7 @@ function About() {
             className="mt-3 justify-self-start"
             icon={<LogOut aria-hidden="true" />}
             busy={signOut.isPending}
-            onClick={() => signOut.mutate()}
+            onClick={() => signOut.mutate(undefined, { onError: (error) => toast(explain(error, t)) })}
           >
             {t("about.signout")}
           </Button>

@@ -1,12 +1,13 @@
 import { KeyRound } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { ApiError } from "@/client/api";
-import { useSignIn } from "@/client/session";
+import { useForgetAnswers, useSignIn } from "@/client/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { useTitle } from "@/components/page";
+import { clearToasts } from "@/components/toast";
 import { explain } from "@/lib/explain";
-import { useLanguage } from "@/lib/i18n";
+import { type Translate, useLanguage } from "@/lib/i18n";
 
 /** The server wants to know who looks: the key that was made for this device. */
 export function SignIn() {
@@ -14,11 +15,15 @@ export function SignIn() {
   const [key, setKey] = useState("");
   const signIn = useSignIn();
   useTitle(t("signin.title"));
+  useForgetAnswers();
+  useEffect(() => {
+    clearToasts();
+    return () => document.getElementById("main")?.focus({ preventScroll: true });
+  }, []);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (key.trim() !== "") signIn.mutate(key.trim());
   };
-  const wrong = signIn.error instanceof ApiError && [401, 403, 422].includes(signIn.error.status);
   return (
     <main className="grid min-h-dvh place-items-center p-4">
       <form
@@ -33,12 +38,13 @@ export function SignIn() {
         <TextField
           label={t("signin.key")}
           type="password"
+          autoFocus
           autoComplete="current-password"
           autoCapitalize="none"
           spellCheck={false}
           value={key}
           onChange={(event) => setKey(event.target.value)}
-          error={signIn.isError && (wrong ? t("signin.wrong") : explain(signIn.error, t))}
+          error={signIn.isError && refusal(signIn.error, t)}
         />
         <Button look="primary" type="submit" busy={signIn.isPending} icon={<KeyRound aria-hidden="true" />}>
           {t("signin.action")}
@@ -46,4 +52,10 @@ export function SignIn() {
       </form>
     </main>
   );
+}
+
+function refusal(error: Error, t: Translate): string {
+  if (!(error instanceof ApiError)) return explain(error, t);
+  if (error.status === 401 || error.status === 422) return t("signin.wrong");
+  return "retry_after_s" in error.details ? t("signin.locked") : explain(error, t);
 }
