@@ -2037,6 +2037,16 @@ export interface components {
              */
             erasures_known: boolean;
             /**
+             * New Key
+             * @description The backup came with a key that was not this bank's; the bank has a new one. Keep a copy of it
+             */
+            new_key: boolean;
+            /**
+             * Recovery Key Void
+             * @description … and a recovery key from paper opens the backup, not the bank
+             */
+            recovery_key_void: boolean;
+            /**
              * Faults
              * @description What was damaged in the bank already when the backup was made
              */

@@ -177,6 +177,8 @@ function Result({ done }: { done: Restored }) {
       <p>{t("restore.people", { count: done.persons, day: sayDay(done.created_at, code) })}</p>
       {done.forgotten_again > 0 && <p>{t("restore.forgotten", { count: done.forgotten_again })}</p>}
       {!done.erasures_known && <p>{t("restore.erasures")}</p>}
+      {done.new_key && <p>{t("restore.key.new")}</p>}
+      {done.recovery_key_void && <p>{t("restore.key.paper")}</p>}
       {done.faults.length > 0 && <p>{t("restore.faults", { count: done.faults.length })}</p>}
       {done.set_aside !== null && <p className="wrap-anywhere">{t("restore.aside", { file: done.set_aside })}</p>}
     </div>
