@@ -110,6 +110,19 @@ def test_who_is_in_a_frame_twice_was_seen_once(recognizer: Recognizer, photos: P
     assert [seen.times for seen in recognizer.seen()] == [1]
 
 
+def test_of_someone_and_their_picture_the_one_that_is_nearer_is_corrected(
+    recognizer: Recognizer, photos: Photos
+) -> None:
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    found = recognizer.identify(
+        scene((opened(photos["obama2"], 640), (60, 40)), (opened(photos["obama"], 240), (940, 60)))
+    )
+    recognizer.reject_sighting(person_id, found.identification_id)
+    (counter,) = recognizer.bank.counter_examples(person_id)
+    nearest = max(found.faces, key=lambda face: face.face.box.area)
+    assert counter.embedding.tobytes() == nearest.face.embedding.tobytes()
+
+
 def lifts(enrolment: Enrolment) -> list[str]:
     """What takes back that a rejection holds no longer."""
     return [caution.details["undo_id"] for caution in enrolment.cautions if caution.code == "REJECTION_LIFTED"]
