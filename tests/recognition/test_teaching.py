@@ -276,8 +276,27 @@ def test_who_has_several_look_alikes_is_refused_too(pipeline: Pipeline, photos: 
 def test_a_misfit_makes_no_room_for_more_of_its_kind(recognizer: Recognizer, photos: Photos) -> None:
     person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
     for image in (photos["biden"].read_bytes(), darker(photos["biden"], 0.7)):
-        cautions = recognizer.add_photos(person_id, [image]).cautions
-        assert [caution.code for caution in cautions] == ["DOES_NOT_FIT"]
+        assert [caution.code for caution in recognizer.add_photos(person_id, [image]).cautions] == ["DOES_NOT_FIT"]
+    joe = enrol(recognizer, "Joe", photos["biden"]).person.person_id
+    recognizer.add_photos(joe, [photos["astronaut"].read_bytes()])
+    assert "DOES_NOT_FIT" not in [c.code for c in recognizer.add_photos(joe, [darker(photos["biden"], 0.7)]).cautions]
+
+
+@pytest.mark.parametrize(
+    "keys,odd",
+    [
+        (("obama", "obama2", "biden"), [3]),
+        (("biden", "obama", "obama2"), [1]),
+        (("obama", "biden"), [2]),
+        (("obama", "obama2"), []),
+        (("obama",), []),
+    ],
+)
+def test_one_stranger_among_the_photos_of_somebody_new_is_warned_of(
+    recognizer: Recognizer, photos: Photos, keys: tuple[str, ...], odd: list[int]
+) -> None:
+    cautions = enrol(recognizer, "Barack", *(photos[key] for key in keys)).cautions
+    assert [caution.details["photo"] for caution in cautions if caution.code == "DOES_NOT_FIT"] == odd
 
 
 def test_what_would_help_most_is_said(recognizer: Recognizer, photos: Photos) -> None:

@@ -227,6 +227,7 @@ class Recognizer:
             if cautions and self._duplicate_policy == "reject" and namesake is None:
                 raise _duplicate(cautions)
             if namesake is None:
+                cautions += self._strays(name, photos)
                 person = self.bank.enrol(
                     name=name, relationship=relationship, metadata=metadata, photos=photos, consent=consent
                 )
@@ -538,20 +539,37 @@ class Recognizer:
         ]
 
     def _misfits(self, person: Person, photos: Sequence[NewPhoto]) -> list[Caution]:
-        """A caution for each photo that is unlike the person's photos together, or unlike every second of them: one
-        that did not fit before makes no room for more of its kind."""
+        """A caution for each photo that is unlike the person's photos together, or unlike most of them; where those
+        are of two minds, the oldest decides: one that did not fit makes no room for more of its kind."""
         template, others = self.bank.template(person.person_id), self.bank.embeddings(person.person_id)
-        threshold, alone = self._same_person_threshold(person.embedding_count), self._same_person_threshold(1)
+        threshold = self._same_person_threshold(person.embedding_count)
+        found = []
+        for index, photo in enumerate(photos, start=1):
+            similarity = float(photo.embedding @ template)
+            unlike = others @ photo.embedding < self._same_person_threshold(1)
+            count = 2 * np.count_nonzero(unlike)
+            if similarity < threshold or count > len(others) or (count == len(others) > 0 and unlike[0]):
+                found.append(_misfit(index, person.name, similarity))
+        return found
+
+    def _strays(self, name: str, photos: Sequence[NewPhoto]) -> list[Caution]:
+        """A caution for each photo of somebody new that is unlike most of the others; of two, for the second."""
+        similarities = np.stack([photo.embedding for photo in photos]) @ np.stack([p.embedding for p in photos]).T
+        unlike = similarities < self._same_person_threshold(1)
+        others = len(photos) - 1
         return [
-            Caution(
-                "DOES_NOT_FIT",
-                f"Photo {index} does not look like the other photos of {person.name}",
-                {"photo": index, "similarity": round(float(photo.embedding @ template), 4)},
-            )
-            for index, photo in enumerate(photos, start=1)
-            if float(photo.embedding @ template) < threshold
-            or np.count_nonzero(others @ photo.embedding < alone) * 2 >= max(len(others), 2)
+            _misfit(index + 1, name, float((similarities[index].sum() - similarities[index, index]) / others))
+            for index in range(1 if others == 1 else 0, len(photos))
+            if 2 * np.count_nonzero(unlike[index]) > others
         ]
+
+
+def _misfit(index: int, name: str, similarity: float) -> Caution:
+    return Caution(
+        "DOES_NOT_FIT",
+        f"Photo {index} does not look like the other photos of {name}",
+        {"photo": index, "similarity": round(similarity, 4)},
+    )
 
 
 def _duplicate(cautions: Sequence[Caution]) -> DuplicatePerson:
