@@ -121,6 +121,7 @@ def test_a_man_registered_from_photos_is_known_in_another_and_somebody_else_is_n
     assert "obama.jpg: remembered, quality" in told
     assert "obama2.jpg: remembered, quality" in told
     assert "Barack is remembered by 2 photo(s)" in told
+    assert "Another photo of Barack would help" in told
     seen = said(visage("identify", photos["obama3"], *at))
     assert "Barack" in seen
     assert "Friend" in seen

@@ -55,6 +55,8 @@ EXPECTED = {
         "add_photos",
         "delete_photo",
         "merge_persons",
+        "is_me",
+        "confirm_unknown",
         "bank_report",
         "list_unknowns",
         "get_unknown_picture",
@@ -243,7 +245,7 @@ def test_a_key_is_shown_once_and_never_kept(locked: Locked) -> None:
             assert created["key"].encode() not in file.read_bytes()
 
 
-def test_a_viewer_takes_back_a_not_me_and_no_merge(locked: Locked, photos: Mapping[str, Path]) -> None:
+def test_a_viewer_takes_back_a_not_me_and_nothing_else(locked: Locked, photos: Mapping[str, Path]) -> None:
     ids = []
     with locked.client(Role.EDITOR) as editor, locked.client(Role.VIEWER) as viewer:
         for name, photo in (("One", "obama"), ("Two", "biden")):
@@ -251,9 +253,11 @@ def test_a_viewer_takes_back_a_not_me_and_no_merge(locked: Locked, photos: Mappi
             ids.append(editor.post("/register", data={"name": name}, files=files).json()["data"]["person_id"])
         rejected = viewer.post(f"/persons/{ids[0]}/not-me", files={"image": photos["partial1"].read_bytes()})
         assert viewer.post(f"/undo/{rejected.json()['data']['undo_id']}").status_code == 200
-        merge = editor.post(f"/persons/{ids[0]}/merge", json={"from": ids[1]}).json()["data"]["undo_id"]
-        assert viewer.post(f"/undo/{merge}").json()["error"]["code"] == "FORBIDDEN"
-        assert editor.post(f"/undo/{merge}").status_code == 200
+        taught = editor.post(f"/persons/{ids[0]}/is-me", files={"image": photos["obama2"].read_bytes()})
+        merge = editor.post(f"/persons/{ids[0]}/merge", json={"from": ids[1]})
+        for undo_id in (each.json()["data"]["undo_id"] for each in (merge, taught)):
+            assert viewer.post(f"/undo/{undo_id}").json()["error"]["code"] == "FORBIDDEN"
+            assert editor.post(f"/undo/{undo_id}").status_code == 200
         for person_id in ids:
             editor.delete(f"/persons/{person_id}")
 

@@ -108,12 +108,13 @@ def test_each_identification_has_an_id_of_its_own(client: httpx.Client, photos: 
     ],
     ids=str,
 )
-def test_a_not_me_without_identification_or_image_is_refused(
+def test_a_correction_without_identification_or_image_is_refused(
     client: httpx.Client, photos: Photos, request_: dict[str, Any]
 ) -> None:
     person_id = registered(client, photos["obama"], "Obama")
-    refused = error(client.post(f"/persons/{person_id}/not-me", **request_), 422, "VALIDATION_ERROR")
-    assert refused["details"]["fields"][0]["message"]
+    for what in ("not-me", "is-me"):
+        refused = error(client.post(f"/persons/{person_id}/{what}", **request_), 422, "VALIDATION_ERROR")
+        assert refused["details"]["fields"][0]["message"]
     assert undos(client, person_id) == []
 
 
@@ -124,9 +125,10 @@ def test_the_content_type_of_an_image_is_read_in_any_case(client: httpx.Client, 
     data(client.post(path, content=sound.read(), headers={"Content-Type": kind}))
 
 
-def test_a_not_me_that_cannot_be_followed_is_refused(client: httpx.Client, photos: Photos) -> None:
+@pytest.mark.parametrize("what", ["not-me", "is-me"])
+def test_a_correction_that_cannot_be_followed_is_refused(client: httpx.Client, photos: Photos, what: str) -> None:
     person_id = registered(client, photos["obama"], "Obama")
-    path = f"/persons/{person_id}/not-me"
+    path = f"/persons/{person_id}/{what}"
     for image, status, code in (
         (b"", 400, "INVALID_IMAGE"),
         (b"just text", 400, "INVALID_IMAGE"),
@@ -139,11 +141,76 @@ def test_a_not_me_that_cannot_be_followed_is_refused(client: httpx.Client, photo
     for identification in (no_face, str(uuid.uuid4()), "", "x" * 10_000, "../..", "a\x00b"):
         error(client.post(path, json={"identification_id": identification}), 404, "NOT_FOUND")
     seen = identify(client, photos["obama2"])["identification_id"]
-    nobody = f"/persons/{uuid.uuid4()}/not-me"
+    nobody = f"/persons/{uuid.uuid4()}/{what}"
     error(client.post(nobody, json={"identification_id": seen}), 404, "PERSON_NOT_FOUND")
     error(client.post(nobody, files={"image": photos["obama2"].read_bytes()}), 404, "PERSON_NOT_FOUND")
     assert undos(client, person_id) == []
     assert named(client, photos["obama2"]) == "Obama"
+
+
+@pytest.mark.parametrize("way", ["json", "image", "websocket"])
+def test_a_right_guess_is_confirmed_and_the_confirmation_taken_back(
+    client: httpx.Client, server: Server, photos: Photos, way: str
+) -> None:
+    person_id = registered(client, photos["obama"], "Obama")
+    if way == "image":
+        request: dict[str, Any] = {"files": {"image": ("x", photos["obama2"].read_bytes(), "text/plain")}}
+    elif way == "json":
+        request = {"json": {"identification_id": identify(client, photos["obama2"])["identification_id"]}}
+    else:
+        with connect(server.live, max_size=None) as camera:
+            for _ in range(2):
+                camera.send(photos["obama2"].read_bytes())
+                reply = json.loads(camera.recv(timeout=20))
+            request = {"json": {"identification_id": reply["identification_id"]}}
+    confirmed = data(client.post(f"/persons/{person_id}/is-me", **request))
+    assert (confirmed["person_id"], confirmed["what"], confirmed["warnings"]) == (person_id, "is-me", [])
+    assert (confirmed["embedding_count"], confirmed["advice"]["code"]) == (2, "MORE_PHOTOS")
+    person = data(client.get(f"/persons/{person_id}"))
+    assert person["photos"][1]["photo_id"] == confirmed["photo_id"]
+    assert client.get(person["photos"][1]["url"].removeprefix("/api/v1")).headers["Content-Type"] == "image/jpeg"
+    again = data(client.post(f"/persons/{person_id}/is-me", **request))
+    assert (again["photo_id"], again["embedding_count"]) == (None, 2)
+    for undo in (confirmed, again):
+        assert data(client.post(f"/undo/{undo['undo_id']}"))["what"] == "is-me"
+    after = data(client.get(f"/persons/{person_id}"))
+    assert (len(after["photos"]), after["undos"]) == (1, [])
+
+
+def test_teaching_lifts_a_mistaken_rejection_and_says_so(client: httpx.Client, photos: Photos) -> None:
+    person_id = registered(client, photos["obama"], "Obama")
+    data(client.post(f"/persons/{person_id}/not-me", files={"image": photos["obama2"].read_bytes()}))
+    (face,) = identify(client, photos["obama2"])["faces"]
+    assert (face["status"], [one["name"] for one in face["candidates"]]) == ("unknown", ["Obama"])
+    reply = data(register(client, photos["obama2"], name="Obama"))
+    (warning,) = reply["warnings"]
+    undo_id = warning["details"]["undo_id"]
+    assert warning == {
+        "code": "REJECTION_LIFTED",
+        "message": "Somebody had said that this face is not Obama; that holds no longer",
+        "details": {"undo_id": undo_id, "person_id": person_id, "rejections": 1},
+    }
+    assert named(client, photos["obama2"]) == "Obama"
+    assert data(client.post(f"/undo/{undo_id}"))["what"] == "is-me"
+    assert named(client, photos["obama2"]) is None
+    assert data(client.get(f"/persons/{person_id}"))["embedding_count"] == 1
+    written = data(client.get("/audit", params={"limit": 3}))["entries"]
+    assert [(entry["operation"], entry["subject"]) for entry in written] == [
+        ("undo", f"{undo_id} {person_id}"),
+        ("lift_rejection", f"{person_id} {undo_id}"),
+        ("register", person_id),
+    ]
+
+
+def test_someone_who_looks_like_several_is_refused_with_the_names_of_all(start_server: Any, photos: Photos) -> None:
+    first = start_server()
+    with httpx.Client(base_url=first.api, timeout=60) as client:
+        ids = [registered(client, photos["obama"], name) for name in ("A", "B")]
+    assert first.stop() == 0
+    with httpx.Client(base_url=start_server(duplicate_policy="reject").api, timeout=60) as client:
+        details = error(register(client, photos["obama2"], name="C"), 409, "DUPLICATE_PERSON")["details"]
+        assert details["person_id"] == details["looks_like"][0]["person_id"]
+        assert sorted(each["person_id"] for each in details["looks_like"]) == sorted(ids)
 
 
 def test_two_persons_are_made_one_and_two_again(client: httpx.Client, photos: Photos) -> None:
@@ -228,7 +295,7 @@ def test_corrections_survive_a_restart_of_the_server(start_server: Any, photos: 
 
 def test_the_report_shows_what_to_look_at(client: httpx.Client, photos: Photos) -> None:
     empty = data(client.get("/bank/report"))
-    assert empty == {"persons": 0, "thin": [], "look_alikes": [], "misfits": [], "seen": []}
+    assert empty == {"persons": 0, "thin": [], "look_alikes": [], "misfits": [], "advice": [], "seen": []}
     barack = data(register(client, *(photos[key] for key in ("obama", "obama2", "obama3")), name="Barack"))
     joe = registered(client, photos["biden"], "Joe")
     files = {"image": photos["biden"].read_bytes()}
@@ -243,6 +310,10 @@ def test_the_report_shows_what_to_look_at(client: httpx.Client, photos: Photos) 
     }
     assert report["persons"] == 3
     assert report["thin"] == [{**name[one], "embedding_count": 1} for one in (joe, joseph)]
+    assert [(each["name"], each["advice"]["view"]) for each in report["advice"]] == [
+        ("Joe", "another_day"),
+        ("ＪＯＳＥＰＨ", "another_day"),
+    ]
     (pair,) = report["look_alikes"]
     assert pair == {"persons": [name[joe], name[joseph]], "similarity": 1.0, "same_name": False}
     (misfit,) = report["misfits"]

@@ -296,3 +296,23 @@ def test_a_stranger_in_a_frame_can_be_named_by_the_id_that_the_face_carries(
     (known,) = ask(live, frame(photos["astronaut"]))["faces"]
     assert (known["match"]["name"], known["unknown_id"]) == ("Eileen", None)
     assert elsewhere["unknown_id"] not in waiting(), "what another camera saw of the same face is known too"
+
+
+def test_a_stranger_in_a_frame_can_be_confirmed_as_someone_who_is_remembered(
+    client: httpx.Client, live: ClientConnection, photos: Mapping[str, Path]
+) -> None:
+    files = {"image": photos["obama"].read_bytes()}
+    person = client.post("/register", data={"name": "Eileen"}, files=files).json()["data"]
+    (face,) = ask(live, frame(photos["astronaut"]))["faces"]
+    path = f"/unknowns/{face['unknown_id']}/confirm"
+    for wrong in ({}, {"person_id": None}, {"person_id": person["person_id"], "more": 1}):
+        assert client.post(path, json=wrong).status_code == 422
+    assert client.post(path, json={"person_id": "nobody"}).json()["error"]["code"] == "PERSON_NOT_FOUND"
+    confirmed = client.post(path, json={"person_id": person["person_id"].upper()}).json()["data"]
+    assert (confirmed["person_id"], confirmed["embedding_count"]) == (person["person_id"], 2)
+    assert [warning["code"] for warning in confirmed["warnings"]] == ["DOES_NOT_FIT"]
+    (known,) = ask(live, frame(photos["astronaut"]))["faces"]
+    assert (known["match"]["name"], known["unknown_id"]) == ("Eileen", None)
+    assert client.post(path, json={"person_id": person["person_id"]}).json()["error"]["code"] == "NOT_FOUND"
+    assert client.post(f"/undo/{confirmed['undo_id']}").status_code == 200
+    assert client.get(f"/persons/{person['person_id']}").json()["data"]["embedding_count"] == 1

@@ -66,6 +66,18 @@ def merge(bank: MemoryBank, target: str, source: str, *, keep: bool = True) -> U
     return bank.merge(target, source, kept=lambda _: keep)
 
 
+def teach(bank: MemoryBank, person_id: str, *seeds: int, keep: bool = True, always: bool = True) -> Undo | None:
+    """Somebody says that these looks are this person; the very look that was rejected is contradicted."""
+    _, undo = bank.teach(
+        person_id,
+        [photo(seed) for seed in seeds] if keep else [],
+        looks=[look(seed) for seed in seeds],
+        contradicts=lambda similarity, rejected, *, photos: rejected > 0.99,
+        always=always,
+    )
+    return undo
+
+
 def facts(bank: MemoryBank) -> dict[str, Any]:
     """Who there is, with which photos and rejected looks; when a person was last changed does not count."""
     persons = [replace(p, updated_at=p.created_at) for p in bank.persons(limit=1000).persons]
@@ -264,11 +276,13 @@ def test_a_merge_that_makes_no_sense_changes_nothing(open_bank: OPENER) -> None:
     assert state(open_bank()) == before
 
 
-@pytest.mark.parametrize("what", ["reject", "merge", "undo not-me", "undo merge"])
+@pytest.mark.parametrize("what", ["reject", "merge", "teach", "undo not-me", "undo merge", "undo is-me"])
 def test_a_correction_that_cannot_be_written_changes_nothing(open_bank: OPENER, tmp_path: Path, what: str) -> None:
     bank = open_bank()
     ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
     rejection, merger = bank.reject(ann, look(4)), merge(bank, ann, cid)
+    taught = teach(bank, bob, 5)
+    assert taught is not None
     before, kept = state(bank), undos(bank)
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
         for change in ("INSERT", "DELETE"):
@@ -276,6 +290,8 @@ def test_a_correction_that_cannot_be_written_changes_nothing(open_bank: OPENER, 
     corrections: dict[str, Callable[[], object]] = {
         "reject": lambda: bank.reject(ann, look(3)),
         "merge": lambda: merge(bank, ann, bob, keep=False),
+        "teach": lambda: teach(bank, ann, 4),
+        "undo is-me": lambda: bank.undo(taught.undo_id),
         "undo not-me": lambda: bank.undo(rejection.undo_id),
         "undo merge": lambda: bank.undo(merger.undo_id),
     }
@@ -283,6 +299,55 @@ def test_a_correction_that_cannot_be_written_changes_nothing(open_bank: OPENER, 
         corrections[what]()
     assert (state(bank), undos(bank), bank.check()) == (before, kept, [])
     assert state(open_bank()) == before
+
+
+def test_the_newest_word_counts_and_can_be_taken_back(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    assert teach(bank, ann, 2, always=False) is None, "nothing to take back"
+    bank.reject(ann, look(3))
+    bank.reject(ann, look(4))
+    before = state(bank)
+    undo = teach(bank, ann, 3, 5, always=False)
+    assert undo is not None
+    assert [c.embedding.tobytes() for c in bank.counter_examples(ann)] == [look(4).tobytes()]
+    bank.reject(ann, look(3))
+    assert len(bank.counter_examples(ann)) == 2, "what is said later counts again"
+    bank.undo(undos(bank)[max(undos(bank), key=lambda key: undos(bank)[key].created_at)].undo_id)
+    after = state(bank)
+    bank = open_bank()
+    assert state(bank) == after
+    bank.undo(undo.undo_id)
+    assert len(bank.photos(ann)) == 3, "only the photo that contradicted goes"
+    bank.forget_photo(ann, bank.photos(ann)[-1].photo_id)
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+def test_the_only_photo_that_is_left_is_not_taken_back(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    undo = teach(bank, ann, 2)
+    assert undo is not None
+    bank.forget_photo(ann, bank.photos(ann)[0].photo_id)
+    before = state(bank)
+    with pytest.raises(CannotUndo):
+        bank.undo(undo.undo_id)
+    assert state(bank) == before
+
+
+def test_what_was_set_aside_is_gone_when_it_cannot_be_brought_back(
+    open_bank: OPENER, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    bank.reject(ann, look(3))
+    teach(bank, ann, 3)
+    monkeypatch.setattr(bank_module, "UNDO_PERIOD", timedelta(0))
+    bank = open_bank()
+    assert (undos(bank), bank.counter_examples(ann), len(bank.photos(ann))) == ({}, (), 2)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+        assert file.execute("SELECT count(*) FROM counter_examples").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("gone", ["source", "target"])
@@ -502,6 +567,8 @@ def change(bank: MemoryBank, what: str, a: int, b: int) -> None:
             bank.add_photos(one, [photo(b)])
         elif what == "reject":
             bank.reject(one, look(b))
+        elif what == "teach":
+            teach(bank, one, b, keep=a % 2 == 0, always=a % 3 == 0)
         elif what == "forget":
             bank.forget(one)
         elif what == "forget photo":
@@ -539,12 +606,12 @@ PROPERTY = settings(max_examples=25, deadline=None, derandomize=True, phases=[Ph
 
 
 @PROPERTY
-@given(some("enrol", "add", "reject", "undo", "forget", "forget photo"))
+@given(some("enrol", "add", "reject", "teach", "undo", "forget", "forget photo"))
 def test_memory_and_file_agree_whatever_is_rejected_and_undone(changes: list[tuple[str, int, int]]) -> None:
     compare_with_the_file(changes)
 
 
 @PROPERTY
-@given(some("enrol", *["reject", "merge"] * 2, *["undo"] * 3, "forget photo"))
+@given(some("enrol", *["reject", "merge"] * 2, "teach", *["undo"] * 3, "forget photo"))
 def test_memory_and_file_agree_whatever_is_merged_and_undone(changes: list[tuple[str, int, int]]) -> None:
     compare_with_the_file(changes)

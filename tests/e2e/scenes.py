@@ -66,10 +66,12 @@ def alone(person: Person) -> Image:
     return np.asarray(wall, dtype=np.uint8)
 
 
-def side_by_side(*people: Person, heads: float = 2.6) -> Image:
-    """Several people in one frame, left to right."""
+def side_by_side(*people: Person, heads: float = 2.6, blur_last: float = 0) -> Image:
+    """Several people in one frame, left to right; the last may be out of focus."""
     edges = [round(i * WIDTH / len(people)) for i in range(len(people) + 1)]
     views = [close_up(p, b - a, HEIGHT, heads=heads) for p, a, b in zip(people, edges, edges[1:], strict=False)]
+    if blur_last:
+        views[-1] = blurred(views[-1], blur_last)
     return np.hstack(views)
 
 
@@ -104,7 +106,7 @@ SCENES: dict[str, Callable[[], Image]] = {
     "known": lambda: alone(OBAMA_SPEAKING),
     "maybe": lambda: blurred(alone(OBAMA_SPEAKING), 9.4),
     "unknown": lambda: close_up(ASTRONAUT, WIDTH, HEIGHT),
-    "three": lambda: side_by_side(OBAMA, ASTRONAUT, OBAMA_SPEAKING),
+    "three": lambda: side_by_side(OBAMA, ASTRONAUT, OBAMA_SPEAKING, blur_last=5),
     "two": lambda: side_by_side(BIDEN, OBAMA_SPEAKING),
     "group": group,
     "friend": lambda: alone(FRIENDS[1]),

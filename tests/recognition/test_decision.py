@@ -60,6 +60,36 @@ def test_nobody_is_in_two_places() -> None:
     assert far.match is None
 
 
+def test_two_faces_of_one_name_are_both_named_where_they_are_one_face() -> None:
+    """Someone beside a picture; the same beside somebody who looks like it, as far as strangers do."""
+    decider = Decider(CALIBRATION, target_fpir=0.01)
+    beside = [[Likeness(person("Ann"), similarity)] for similarity in (0.86, 0.95)]
+    look_alike = [[Likeness(person("Ann"), similarity)] for similarity in (0.62, 0.95)]
+    for alike, faces, expected in (
+        (0.82, beside, [Status.KNOWN, Status.KNOWN]),
+        (0.45, beside, [Status.UNCERTAIN, Status.KNOWN]),
+        (0.64, look_alike, [Status.UNCERTAIN, Status.KNOWN]),
+    ):
+        embeddings = np.array([[1, 0], [alike, np.sqrt(1 - alike**2)]], dtype=np.float32)
+        verdicts = decider.decide(faces, qualities=[100, 100], persons=100, embeddings=embeddings)
+        assert [verdict.status for verdict in verdicts] == expected, alike
+
+
+def test_who_was_rejected_stays_a_candidate_behind_who_it_may_be() -> None:
+    rejected = Likeness(person("Ann"), 0.8, rejected=0.9)
+    decider = Decider(CALIBRATION, target_fpir=0.01)
+    others = {
+        Status.UNKNOWN: [],
+        Status.UNCERTAIN: [Likeness(person("Bob"), 0.54)],
+        Status.KNOWN: [Likeness(person("Bob"), 0.75)],
+    }
+    for status, other in others.items():
+        (verdict,) = decider.decide([[rejected, *other]], qualities=[100], persons=100)
+        names = [candidate.person.name for candidate in verdict.candidates]
+        assert (verdict.status, names) == (status, ["Bob", "Ann"] if other else ["Ann"])
+        assert sum(candidate.confidence for candidate in verdict.candidates) <= 1
+
+
 def test_the_threshold_rises_with_the_bank() -> None:
     face = [("Ann", 0.6)]
     statuses = [decide(face, persons=count)[0].status for count in (10, 100, 10_000)]

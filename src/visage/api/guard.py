@@ -138,19 +138,20 @@ class Guard:
         ids = [str(reply["data"][key]) for key in _IDS_IN_REPLY if key in (reply.get("data") or {})]
         try:
             await self._note(scope, operation, code if status >= 400 else "ok", ids)
+            for subject in _lifted(reply):
+                await self._write(_actor(scope), "lift_rejection", subject, "ok")
         except VisageError as exc:
             log.error("The audit log could not be written: %s", exc.message)
             return NotAccounted() if status < 400 else None
         return None
 
     async def _note(self, scope: Scope, operation: Operation, outcome: str, more_ids: Sequence[str] = ()) -> None:
-        principal: Principal | None = scope["state"]["principal"]
         if operation.operation_id == "sign_in" and outcome != "ok":
             subject = _address(HTTPConnection(scope))
         else:
             ids = [value.lower() for value in operation.parameters.values() if _ID.fullmatch(value.lower())]
             subject = " ".join(dict.fromkeys([*ids, *more_ids]))
-        await self._write(principal.actor if principal else UNKNOWN, operation.operation_id, subject or None, outcome)
+        await self._write(_actor(scope), operation.operation_id, subject or None, outcome)
 
     async def _write(self, actor: str, operation: str, subject: str | None, outcome: str) -> None:
         service = self._service()
@@ -200,6 +201,18 @@ def _address(connection: HTTPConnection) -> str:
         return str(ipaddress.ip_address(address_of(connection)))
     except ValueError:
         return "unknown"
+
+
+def _actor(scope: Scope) -> str:
+    principal: Principal | None = scope["state"]["principal"]
+    return principal.actor if principal else UNKNOWN
+
+
+def _lifted(reply: dict[str, Any]) -> list[str]:
+    """Of each "that's wrong" that was taken back by what was done: whose it was, and what brings it back."""
+    warnings = (reply.get("data") or {}).get("warnings") or []
+    details = [warning["details"] for warning in warnings if warning["code"] == "REJECTION_LIFTED"]
+    return [f"{each['person_id']} {each['undo_id']}" for each in details]
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -24,7 +24,7 @@ ROLES: Mapping[str, Role | None] = {
     "get_person": Role.VIEWER,
     "get_photo": Role.VIEWER,
     "not_me": Role.VIEWER,
-    "undo": Role.VIEWER,  # of a merge: editor, see `routes/corrections.py`
+    "undo": Role.VIEWER,  # of a not-me; of all else: editor, see `routes/corrections.py`
     # Everything about people.
     "register": Role.EDITOR,
     "update_person": Role.EDITOR,
@@ -32,6 +32,8 @@ ROLES: Mapping[str, Role | None] = {
     "add_photos": Role.EDITOR,
     "delete_photo": Role.EDITOR,
     "merge_persons": Role.EDITOR,
+    "is_me": Role.EDITOR,
+    "confirm_unknown": Role.EDITOR,
     "bank_report": Role.EDITOR,
     "list_unknowns": Role.EDITOR,
     "get_unknown_picture": Role.EDITOR,
@@ -64,6 +66,8 @@ ACCOUNTED = frozenset(
         "sign_in",
         "sign_out",
         "not_me",
+        "is_me",
+        "confirm_unknown",
         "undo",
         "register",
         "update_person",

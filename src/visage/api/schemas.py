@@ -244,7 +244,7 @@ class Undo(BaseModel):
 
     undo_id: str
     person_id: str
-    what: Literal["not-me", "merge"]
+    what: Literal["not-me", "is-me", "merge"]
     created_at: Time
 
 
@@ -304,6 +304,16 @@ class Warning_(BaseModel):  # noqa: N801 - `Warning` is Python's
     details: dict[str, Any]
 
 
+class Help(BaseModel):
+    """What would make someone be recognised more often."""
+
+    code: Literal["BETTER_PHOTO", "MORE_PHOTOS"]
+    message: str
+    view: Literal["into_the_camera", "another_day"] = Field(description="Which photo would help most")
+    right_now: float = Field(description="Part of looks named right, as measured with 300 persons; 0–1", ge=0, le=1)
+    right_then: float = Field(description="… and with such a photo", ge=0, le=1)
+
+
 class PhotosAdded(BaseModel):
     """What became of the images."""
 
@@ -311,6 +321,7 @@ class PhotosAdded(BaseModel):
     embedding_count: int
     photos: list[PhotoOutcome]
     warnings: list[Warning_]
+    advice: Help | None = Field(description="What would help more; null where there is enough")
 
 
 class Registration(PhotosAdded):
@@ -340,12 +351,20 @@ class PersonChange(BaseModel):
     )
 
 
-class NotMe(BaseModel):
-    """Which identification was wrong."""
+class WhichIdentification(BaseModel):
+    """Which answer is meant."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"identification_id": _PERSON_ID}})
 
     identification_id: str
+
+
+class WhichPerson(BaseModel):
+    """Who it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"person_id": _PERSON_ID}})
+
+    person_id: str
 
 
 class Merge(BaseModel):
@@ -360,6 +379,15 @@ class Merged(Undo):
     """Two persons are one; `undo_id` takes it back."""
 
     person: Person
+
+
+class Confirmed(Undo):
+    """A look was taught; `undo_id` takes back all of it."""
+
+    embedding_count: int
+    photo_id: str | None = Field(description="The look as a photo of the person; null where it shows nothing new")
+    warnings: list[Warning_]
+    advice: Help | None = Field(description="What would help more; null where there is enough")
 
 
 class PersonName(BaseModel):
@@ -393,6 +421,12 @@ class Misfit(PersonName):
     looks_like: PersonName | None = Field(description="Another person whom it looks like")
 
 
+class HelpFor(PersonName):
+    """Who would be recognised more often by another photo."""
+
+    advice: Help
+
+
 class Seen(PersonName):
     """How often someone was recognised since the server was started, and when last."""
 
@@ -407,6 +441,7 @@ class BankReport(BaseModel):
     thin: list[Thin]
     look_alikes: list[LookAlikes]
     misfits: list[Misfit]
+    advice: list[HelpFor]
     seen: list[Seen]
 
 
@@ -488,7 +523,22 @@ def unknown_faces(values: Iterable[unknowns.Unknown]) -> UnknownFaces:
     )
 
 
-def bank_report(report: Report, seen: Iterable[sightings.Seen]) -> BankReport:
+def confirmed(value: types.Confirmation) -> Confirmed:
+    """As on the wire."""
+    return Confirmed.model_validate(
+        {
+            **_undo_fields(value.undo),
+            "embedding_count": value.person.embedding_count,
+            "photo_id": value.photo.photo_id if value.photo else None,
+            "warnings": [_warning(caution) for caution in value.cautions],
+            "advice": _help(value.advice),
+        }
+    )
+
+
+def bank_report(
+    report: Report, advice: Iterable[tuple[types.Person, types.Advice]], seen: Iterable[sightings.Seen]
+) -> BankReport:
     """As on the wire."""
     return BankReport(
         persons=report.persons,
@@ -511,6 +561,7 @@ def bank_report(report: Report, seen: Iterable[sightings.Seen]) -> BankReport:
             )
             for item in report.misfits
         ],
+        advice=[HelpFor(**_name(person), advice=_help_of(words)) for person, words in advice],
         seen=[Seen(**_name(item.person), times=item.times, last_seen_at=item.last_seen_at) for item in seen],
     )
 
@@ -643,11 +694,27 @@ def _enrolment_fields(value: types.Enrolment) -> dict[str, Any]:
         "person_id": value.person.person_id,
         "embedding_count": value.person.embedding_count,
         "photos": [_outcome(outcome) for outcome in value.outcomes],
-        "warnings": [
-            Warning_(code=caution.code, message=caution.message, details=dict(caution.details))
-            for caution in value.cautions
-        ],
+        "warnings": [_warning(caution) for caution in value.cautions],
+        "advice": _help(value.advice),
     }
+
+
+def _warning(value: types.Caution) -> Warning_:
+    return Warning_(code=value.code, message=value.message, details=dict(value.details))
+
+
+def _help(value: types.Advice | None) -> Help | None:
+    return None if value is None else _help_of(value)
+
+
+def _help_of(value: types.Advice) -> Help:
+    return Help(
+        code=value.code,
+        message=value.message,
+        view=value.view,
+        right_now=value.right_now,
+        right_then=value.right_then,
+    )
 
 
 def _outcome(value: types.PhotoOutcome) -> PhotoOutcome:

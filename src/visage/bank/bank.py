@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,17 @@ class Looks:
     embeddings: NDArray[np.float32]
     weights: NDArray[np.float32]
     unseen: tuple[Person, ...] = ()
+
+
+class Contradicts(Protocol):
+    """Is a rejection contradicted by the word that a face is this person?"""
+
+    def __call__(self, similarity: float, rejected: float, *, photos: int) -> bool:
+        """Args:
+        similarity: cosine of the face to the person's template.
+        rejected: cosine of the face to the rejected one.
+        photos: in that template.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,10 @@ class MemoryBank:
                 raise DamagedPerson.of(person_id.lower(), "record") from None
             raise PersonNotFound from None
 
+    def has(self, person_id: str) -> bool:
+        """Is this person remembered?"""
+        return person_id in self._persons
+
     def photos(self, person_id: str) -> tuple[Photo, ...]:
         """A person's photos, oldest first.
 
@@ -228,6 +243,17 @@ class MemoryBank:
         """
         with self._turn:
             return self._template(self.person(person_id).person_id)
+
+    def embeddings(self, person_id: str) -> NDArray[np.float32]:
+        """What this model makes of a person's photos: (k, D) float32, unit length, oldest first.
+
+        Raises:
+            PersonNotFound: no such person.
+        """
+        with self._turn:
+            photos = self._photos[self.person(person_id).person_id]
+            vectors = [self._embeddings[key] for key in photos if key in self._embeddings]
+        return np.array(vectors, dtype=np.float32).reshape(-1, self._dimension)
 
     def looks(self) -> Looks:
         """What everyone looks like, at this moment."""
@@ -315,6 +341,59 @@ class MemoryBank:
             self._remember(stored)
             self._refresh(person)
         return tuple(item.photo for item in stored)
+
+    def teach(
+        self,
+        person_id: str,
+        photos: Sequence[NewPhoto],
+        *,
+        looks: Sequence[Embedding],
+        contradicts: Contradicts,
+        always: bool = False,
+    ) -> tuple[tuple[Photo, ...], Undo | None]:
+        """Remember more photos of a person, and let the newest word count: rejected looks that it contradicts are set
+        aside.
+
+        Args:
+            person_id: who it is.
+            photos: to be kept; may be none.
+            looks: (D,) float32 each, unit length: what was said to be this person, kept or not.
+            contradicts: is a rejected look contradicted by what was said?
+            always: make an undo, also where nothing is set aside.
+
+        Returns: the photos; and the undo that forgets those of them which contradicted, or all with `always`, and
+            brings the rejected looks back. None where nothing was set aside.
+
+        Raises:
+            PersonNotFound: no such person.
+            BankError: the store cannot be written; nothing has changed.
+        """
+        now = datetime.now(UTC)
+        with self._turn:
+            person = replace(self.person(person_id), updated_at=now)
+            stored = self._to_store(person.person_id, photos, now)
+            template = self._template(person.person_id, stored)
+            count = len(self.embeddings(person.person_id)) + len(stored)
+
+            def lifts(counter: CounterExample, look: Embedding) -> bool:
+                return contradicts(float(template @ look), float(counter.embedding @ look), photos=count)
+
+            counters = self._valid_counters(person.person_id)
+            lifted = [c.counter_id for c in counters if any(lifts(c, look) for look in looks)]
+            if not lifted and not always:
+                return self.add_photos(person_id, photos), None
+            undone = [
+                item.photo.photo_id
+                for item in stored
+                if always or any(lifts(counter, item.embedding) for counter in counters)
+            ]
+            content = {"photos": undone, "set_aside": lifted}
+            undo = Undo(str(uuid.uuid4()), person.person_id, "is-me", content, now)
+            self._store.teach(person, stored, undo)
+            self._remember(stored)
+            self._undos[undo.undo_id] = undo
+            self._refresh(person)
+        return tuple(item.photo for item in stored), undo
 
     def update(
         self,
@@ -511,6 +590,9 @@ class MemoryBank:
             if undo.kind == "merge":
                 self._split(undo)
                 changed = [undo.person_id, undo.content["person"]["person_id"]]
+            elif undo.kind == "is-me":
+                self._unteach(undo)
+                changed = [undo.person_id]
             else:
                 changed = [undo.person_id]
                 counter_id = undo.content["counter_id"]
@@ -654,6 +736,19 @@ class MemoryBank:
         self._move(target, source, photos, counters, undos)
         self._persons[target.person_id], self._persons[source.person_id] = target, source
 
+    def _unteach(self, undo: Undo) -> None:
+        """Forget what was taught; the looks that it set aside hold again once the undo is gone."""
+        person = replace(self._persons[undo.person_id], updated_at=datetime.now(UTC))
+        photos = self._photos[person.person_id]
+        taught = [key for key in undo.content["photos"] if key in photos]
+        if taught and len(taught) == len(photos):
+            raise CannotUndo("That is the only photo of this person by now; delete the person instead")
+        self._store.unteach(person, taught, undo.undo_id)
+        for key in taught:
+            del photos[key]
+            self._embeddings.pop(key, None)
+        self._persons[person.person_id] = person
+
     def _move(
         self,
         giver: Person,
@@ -743,8 +838,11 @@ class MemoryBank:
             self._rejected.pop(person_id, None)
         return person
 
-    def _template(self, person_id: str) -> Embedding:
+    def _template(self, person_id: str, more: Sequence[StoredPhoto] = ()) -> Embedding:
+        """(D,) float32: of the person's photos, and of those that are to come."""
         total = np.zeros(self._dimension, dtype=np.float32)
+        for item in more:
+            total += np.float32(template_weight(item.photo.quality.score)) * item.embedding
         for photo_id, photo in self._photos[person_id].items():
             if photo_id in self._embeddings:
                 total += np.float32(template_weight(photo.quality.score)) * self._embeddings[photo_id]

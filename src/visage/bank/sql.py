@@ -227,6 +227,27 @@ class SqlStore:
             _delete(connection, counter_examples_table.c.counter_id, [counter_id])
             _delete(connection, undos_table.c.undo_id, [undo_id])
 
+    def teach(self, person: Person, photos: Sequence[StoredPhoto], undo: Undo) -> None:
+        """As `Store`."""
+        with self._transaction() as connection:
+            key = self._key(connection, person.person_id)
+            _touch(connection, person)
+            _insert_photos(connection, photos, key)
+            connection.execute(undos_table.insert(), rows.undo_row(undo, key))
+
+    def unteach(self, person: Person, photo_ids: Sequence[str], undo_id: str) -> bool:
+        """As `Store`."""
+        with self._transaction() as connection:
+            traces = _traces(connection, person.person_id, photo_ids)
+            if photo_ids:
+                self._scrubber.owe(connection)
+                _delete(connection, photos_table.c.photo_id, photo_ids)
+                now = datetime.now(UTC)
+                _note_erased(connection, [Erasure(photo_id, now) for photo_id in photo_ids])
+            _touch(connection, person)
+            _delete(connection, undos_table.c.undo_id, [undo_id])
+        return self._scrub(traces) if photo_ids else True
+
     def note_seen(self, times: Mapping[str, datetime | None]) -> None:
         """As `Store`."""
         with self._transaction() as connection:

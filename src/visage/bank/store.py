@@ -137,6 +137,12 @@ class Store(Protocol):
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """Remove a rejected look and its undo."""
 
+    def teach(self, person: Person, photos: Sequence[StoredPhoto], undo: Undo) -> None:
+        """As `add_photos`, with how to take that back; there may be no photo."""
+
+    def unteach(self, person: Person, photo_ids: Sequence[str], undo_id: str) -> bool:
+        """Remove an undo and the photos that it names, as `delete_photo` does."""
+
     def note_seen(self, times: Mapping[str, datetime | None]) -> None:
         """Keep when persons were last seen, by id."""
 

@@ -52,6 +52,8 @@ def register(
     for warning in reply["warnings"]:
         say(f"Please look: {warning['message']}.")
     say(f"{reply['name']} is remembered by {reply['embedding_count']} photo(s). Id {reply['person_id']}")
+    if reply.get("advice"):  # a server of before gives none
+        say(reply["advice"]["message"])
 
 
 def identify(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from visage.recognition.calibration import Calibration
 from visage.types import Candidate, Person, Status
@@ -24,6 +27,14 @@ MIN_BETTER_QUALITY = 50
 """… nor does any where neither it nor one of the person's photos is at least this good: to the network, blur looks
 like blur. Two poor pictures of strangers are taken for one person a hundred times as often as two good ones
 (`docs/decisions/0005-quality.md`)."""
+
+SAME_FACE = 0.67
+"""A second face of a frame keeps the name of the first where its likeness (cosine) to the person and to that first
+face is this on average: someone beside a picture or a mirror (`docs/decisions/0043-in-two-places.md`)."""
+
+SAME_LOOK = 0.75
+"""A rejected look that is so alike (cosine) to one that is now said to be the person is the same face: the newer word
+counts (`docs/decisions/0043-in-two-places.md`)."""
 
 _MARGIN = 0.7
 """The threshold aims at this part of the target: it is an estimate from other people's photos, and the target is a
@@ -80,30 +91,54 @@ class Decider:
         """The same rule with another tolerance."""
         return Decider(self._calibration, target_fpir=target_fpir, similarity_threshold=self._fixed_threshold)
 
-    def decide(self, faces: Sequence[Sequence[Likeness]], *, qualities: Sequence[int], persons: int) -> list[Verdict]:
+    def decide(
+        self,
+        faces: Sequence[Sequence[Likeness]],
+        *,
+        qualities: Sequence[int],
+        persons: int,
+        embeddings: NDArray[np.float32] | None = None,
+    ) -> list[Verdict]:
         """Decide on all faces of one frame.
 
         Args:
             faces: for each face the persons it is most like, best first.
             qualities: of each face, 0–100.
             persons: in the bank.
+            embeddings: (n, D) float32, unit length, of the faces; without them nobody is in two places.
 
-        Returns: a verdict for each face; no person is named twice.
+        Returns: a verdict for each face. A person is named twice only where the two are one face: someone beside a
+            picture or a mirror.
         """
         verdicts = [
             self._decide_face(likenesses, quality, persons)
             for likenesses, quality in zip(faces, qualities, strict=True)
         ]
-        named: set[str] = set()
+        first: dict[str, int] = {}
         best_first = sorted(range(len(verdicts)), key=lambda i: _rank(verdicts[i].match), reverse=True)
         for index in best_first:
             match = verdicts[index].match
             if match is None:
                 continue
-            if match.person.person_id in named:  # nobody is in two places
+            other = first.setdefault(match.person.person_id, index)
+            if other == index:
+                continue
+            alike = -1.0 if embeddings is None else float(embeddings[index] @ embeddings[other])
+            if (alike + match.similarity) / 2 < SAME_FACE:
                 verdicts[index] = Verdict(Status.UNCERTAIN, None, verdicts[index].candidates)
-            named.add(match.person.person_id)
         return verdicts
+
+    def contradicts(self, similarity: float, rejected: float, *, photos: int) -> bool:
+        """Does an older rejection contradict the word that a face is this person?
+
+        It does where it is the same face, and where it would keep the face from being named.
+
+        Args:
+            similarity: cosine of the face to the person's template, once taught.
+            rejected: cosine of the face to the rejected one.
+            photos: in that template.
+        """
+        return rejected >= SAME_LOOK or self._is_in_the_way(similarity, rejected, photos)
 
     def threshold(self, *, persons: int, photos: int, fpir: float | None = None) -> float:
         """The cosine from which a template of so many photos may be named."""
@@ -116,43 +151,59 @@ class Decider:
         return self._calibration.confidences([similarity], [photos], persons=1)[0]
 
     def _decide_face(self, likenesses: Sequence[Likeness], quality: int, persons: int) -> Verdict:
-        possible = [item for item in likenesses if item.rejected is None or item.rejected < item.similarity]
-        if not possible:
-            return Verdict(Status.UNKNOWN, None, ())
-        confidences = self._calibration.confidences(
-            [item.similarity for item in possible],
-            [item.person.embedding_count for item in possible],
-            persons=persons,
-            rejected=[item.rejected for item in possible],
-        )
-        ranked = sorted(
-            (
-                (Candidate(item.person, item.similarity, confidence), item)
-                for item, confidence in zip(possible, confidences, strict=True)
-            ),
-            key=lambda pair: _rank(pair[0]),
-            reverse=True,
-        )
+        possible = [item for item in likenesses if not _is_the_rejected(item)]
+        rejected = [item for item in likenesses if _is_the_rejected(item)]
+        ranked = self._rank_all(possible, persons)
+        left = 1 - sum(candidate.confidence for candidate, _ in ranked)
+        others = [
+            replace(candidate, confidence=left * candidate.confidence)
+            for candidate, _ in self._rank_all(rejected, persons)
+        ]
+        if not ranked:
+            return Verdict(Status.UNKNOWN, None, tuple(others))
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
         reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         stands_out = self._fixed_threshold is not None or _stands_out(candidates)
-        if reached and seen_well and stands_out and self._is_not_the_rejected(likeness):
-            return Verdict(Status.KNOWN, best, candidates)
+        # Whoever was rejected is shown, never named: the first candidate is who it may be.
+        rest = sorted([*candidates[1:], *others], key=_rank, reverse=True)
+        in_the_way = likeness.rejected is not None and self._is_in_the_way(
+            likeness.similarity, likeness.rejected, likeness.person.embedding_count
+        )
+        if reached and seen_well and stands_out and not in_the_way:
+            return Verdict(Status.KNOWN, best, (best, *rest))
         doubt = self.threshold(
             persons=persons, photos=best.person.embedding_count, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
         )
         near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
-        return Verdict(Status.UNCERTAIN if reached or near else Status.UNKNOWN, None, candidates)
+        if reached or near:
+            return Verdict(Status.UNCERTAIN, None, (best, *rest))
+        return Verdict(Status.UNKNOWN, None, tuple(sorted([best, *rest], key=_rank, reverse=True)))
 
-    def _is_not_the_rejected(self, likeness: Likeness) -> bool:
-        """Is the face clearly likelier this person than the one who was rejected as this person?"""
-        if likeness.rejected is None:
-            return True
+    def _rank_all(self, likenesses: Sequence[Likeness], persons: int) -> list[tuple[Candidate, Likeness]]:
+        """Each with its probability, the likeliest first."""
+        confidences = self._calibration.confidences(
+            [item.similarity for item in likenesses],
+            [item.person.embedding_count for item in likenesses],
+            persons=persons,
+            rejected=[item.rejected for item in likenesses],
+        )
+        ranked = [
+            (Candidate(item.person, item.similarity, confidence), item)
+            for item, confidence in zip(likenesses, confidences, strict=True)
+        ]
+        return sorted(ranked, key=lambda pair: _rank(pair[0]), reverse=True)
+
+    def _is_in_the_way(self, similarity: float, rejected: float, photos: int) -> bool:
+        """Is the face not clearly likelier this person than the one who was rejected as this person?"""
         ratio = self._calibration.likelihood_ratio
-        own = ratio(likeness.similarity, likeness.person.embedding_count)
-        return own >= MIN_LEAD * ratio(likeness.rejected, 1)
+        return rejected >= similarity or ratio(similarity, photos) < MIN_LEAD * ratio(rejected, 1)
+
+
+def _is_the_rejected(likeness: Likeness) -> bool:
+    """Is the face at least as like one that was rejected as this person as like the person?"""
+    return likeness.rejected is not None and likeness.rejected >= likeness.similarity
 
 
 def _stands_out(candidates: Sequence[Candidate]) -> bool:

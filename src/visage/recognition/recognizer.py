@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,16 +20,19 @@ from visage.bank.bank import Hit, MemoryBank
 from visage.bank.keys import KeySource
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.errors import DuplicatePerson, InputError, NoFaceDetected, VisageError
+from visage.errors import DuplicatePerson, InputError, NoFaceDetected, SightingNotFound, VisageError
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
 from visage.recognition.report import Report, make_report
-from visage.recognition.sightings import Seen, Sightings
+from visage.recognition.sightings import Picture, Seen, Sightings
+from visage.recognition.teaching import adds_a_view, advice, lifted
 from visage.recognition.tracker import SURELY_SAME, Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
+    Advice,
     Caution,
+    Confirmation,
     Consent,
     Detection,
     Embedding,
@@ -45,7 +49,7 @@ from visage.types import (
     Undo,
     Verification,
 )
-from visage.vision.align import portrait
+from visage.vision.align import cut_out, portrait
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import MAX_FACES, Faces, Pipeline
@@ -120,7 +124,8 @@ class Recognizer:
                 replace(face, track_id=track.track_id, unknown_id=track.uid if track.uid in self.unknowns else None)
                 for face, track in zip(identified, tracks, strict=True)
             ]
-        identification_id = self._sightings.add(identified)
+        keys = self._keep_pictures(pixels, identified, tracks)
+        identification_id = self._sightings.add(identified, keys)
         now = perf_counter()
         timing |= {"search": (now - searching) * 1e3, "total": (now - start) * 1e3}
         known = [face for face in identified if face.match is not None]
@@ -233,20 +238,23 @@ class Recognizer:
             namesake = self._namesake(name, template)
             cautions = self._look_alikes(template, namesake)
             if cautions and self._duplicate_policy == "reject" and namesake is None:
-                raise DuplicatePerson(details=dict(cautions[0].details))
+                raise _duplicate(cautions)
             if namesake is None:
+                cautions += self._strays(name, photos)
                 person = self.bank.enrol(
                     name=name, relationship=relationship, metadata=metadata, photos=photos, consent=consent
                 )
                 stored = self.bank.photos(person.person_id)
             else:
                 cautions += self._misfits(namesake, photos)
-                stored = self.bank.add_photos(namesake.person_id, photos)
+                stored, lifts = self._add(namesake, photos)
+                cautions += lifts
                 if consent is not None:
                     self.bank.update(namesake.person_id, consent=consent)
                 person = self.bank.person(namesake.person_id)
         self.unknowns.forget_like(template, SURELY_SAME)
-        return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *poor_photos(results)))
+        cautions += poor_photos(results)
+        return Enrolment(person, _outcomes(results, iter(stored)), tuple(cautions), self._advice(person))
 
     def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
         """Remember more photos of someone.
@@ -262,10 +270,11 @@ class Recognizer:
         photos = _usable(results)
         with self._enrolling:
             cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
-            stored = self.bank.add_photos(person_id, photos)
-        return Enrolment(
-            self.bank.person(person_id), _outcomes(results, iter(stored)), (*cautions, *poor_photos(results))
-        )
+            stored, lifts = self._add(person, photos)
+            cautions += lifts
+            person = self.bank.person(person_id)
+        cautions += poor_photos(results)
+        return Enrolment(person, _outcomes(results, iter(stored)), tuple(cautions), self._advice(person))
 
     def reject_sighting(self, person_id: str, identification_id: str) -> Undo:
         """ "That's wrong": the face of an identification that was, or might have been, this person is not.
@@ -273,7 +282,7 @@ class Recognizer:
         Raises: PersonNotFound, SightingNotFound, BankError.
         """
         person_id = self.bank.person(person_id).person_id
-        return self.bank.reject(person_id, self._sightings.face_of(identification_id, person_id))
+        return self.bank.reject(person_id, self._sightings.look(identification_id, person_id).embedding)
 
     def reject_image(self, person_id: str, image: bytes) -> Undo:
         """ "That's wrong": whoever in this image looks most like this person is not.
@@ -281,11 +290,49 @@ class Recognizer:
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, PersonNotFound, BankError.
         """
         template = self.bank.template(person_id)
-        faces = self._pipeline.analyse(decode(image, self._limits))
-        if not faces:
-            raise NoFaceDetected
-        nearest = max(faces, key=lambda face: float(face.embedding @ template))
-        return self.bank.reject(person_id, nearest.embedding)
+        return self.bank.reject(person_id, self._nearest(image, template).embedding)
+
+    def confirm_sighting(self, person_id: str, identification_id: str) -> Confirmation:
+        """ "Yes, that is Anna": the face of an identification that was, or might have been, this person is.
+
+        Raises: PersonNotFound, SightingNotFound, BankError.
+        """
+        person = self.bank.person(person_id)
+        look = self._sightings.look(identification_id, person.person_id)
+        picture = look.picture
+        if picture is not None and float(picture.embedding @ look.embedding) < SURELY_SAME:
+            picture = None
+        if picture is None and look.score >= USABLE:
+            raise SightingNotFound
+        looks, photo = [look.embedding], None
+        if picture is not None:
+            looks.append(picture.embedding)
+            photo = NewPhoto(
+                picture.embedding,
+                encode_jpeg(portrait(picture.image, picture.landmarks), _PICTURE_QUALITY),
+                picture.quality,
+            )
+        return self._confirm(person, looks, photo)
+
+    def confirm_image(self, person_id: str, image: bytes) -> Confirmation:
+        """ "Yes, that is Anna": whoever in this image looks most like this person is.
+
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, FaceNotUsable, PersonNotFound, BankError.
+        """
+        person = self.bank.person(person_id)
+        face = usable(self._nearest(image, self.bank.template(person_id), enrolling=True))
+        assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
+        return self._confirm(person, [face.embedding], _new_photo(face, face.portrait))
+
+    def confirm_unknown(self, unknown_id: str, person_id: str) -> Confirmation:
+        """A face that nobody knows is someone who is remembered.
+
+        Raises: UnknownNotFound, PersonNotFound, BankError.
+        """
+        unknown, person = self.unknowns.get(unknown_id), self.bank.person(person_id)
+        confirmation = self._confirm(person, [unknown.photo.embedding], unknown.photo)
+        self.unknowns.forget(unknown.unknown_id)
+        return confirmation
 
     def merge(self, target_id: str, source_id: str) -> Undo:
         """Two persons are one: the photos of the source go to the target, and the source is gone.
@@ -314,6 +361,15 @@ class Recognizer:
             named=lambda photos: self._decider.threshold(persons=count, photos=photos),
         )
 
+    def advice(self) -> list[tuple[Person, Advice]]:
+        """Who would be recognised more often by another photo, and which one would help most."""
+        photos: dict[str, list[Photo]] = {}
+        looks = self.bank.looks()
+        for photo in looks.photos:
+            photos.setdefault(photo.person_id, []).append(photo)
+        found = ((person, advice(person.name, photos[person.person_id])) for person in looks.persons)
+        return [(person, words) for person, words in found if words is not None]
+
     def seen(self) -> list[Seen]:
         """Whom the camera has seen since the start, the latest first; kept in memory only."""
         return self._sightings.seen(self.bank)
@@ -339,7 +395,7 @@ class Recognizer:
 
     def forget_strangers(self) -> None:
         """Forget what the camera saw longer ago than it may be kept."""
-        self._sightings.forget_old()
+        self._sightings.forget_old(self.bank)
         self.unknowns.forget_old()
 
     def warm_up(self) -> None:
@@ -354,11 +410,12 @@ class Recognizer:
     def _name(self, faces: Sequence[Face]) -> list[IdentifiedFace]:
         if not faces:
             return []
-        hits = self.bank.search(np.stack([face.embedding for face in faces]), CANDIDATES)
+        embeddings = np.stack([face.embedding for face in faces])
         verdicts = self._decider.decide(
-            [_likenesses(row) for row in hits],
+            [_likenesses(row) for row in self.bank.search(embeddings, CANDIDATES)],
             qualities=[face.quality.score for face in faces],
             persons=self.bank.person_count,
+            embeddings=embeddings,
         )
         return [
             IdentifiedFace(face, verdict.status, verdict.match, verdict.candidates[:CANDIDATES])
@@ -374,6 +431,69 @@ class Recognizer:
                     self.unknowns.forget_like(track.evidence, SURELY_SAME)
             elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
                 self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
+
+    def _keep_pictures(
+        self, image: Image, faces: Sequence[IdentifiedFace], tracks: Sequence[Track]
+    ) -> list[str | None]:
+        """Keep the best picture of each face that might be someone; returns its key, by face."""
+        keys: list[str | None] = []
+        for index, face in enumerate(faces):
+            track = tracks[index] if tracks else None
+            look = track.looks[-1] if track else face.face
+            key = track.uid if track else str(uuid.uuid4())
+            keys.append(key)
+            might_be = face.candidates and (
+                face.status is not Status.UNKNOWN or face.candidates[0].similarity >= SURELY_SAME
+            )
+            if (
+                might_be
+                and (track is None or track.is_fresh)
+                and look.quality.score >= USABLE
+                and look.quality.score > self._sightings.picture_score(key)
+            ):
+                picture = Picture(*cut_out(image, look.landmarks), look.embedding, look.quality)
+                self._sightings.keep_picture(key, face.candidates[0].person.person_id, picture)
+        return keys
+
+    def _nearest(self, image: bytes, template: Embedding, *, enrolling: bool = False) -> Face:
+        """The face in an image that is most like a template."""
+        faces = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
+        if not faces:
+            raise NoFaceDetected
+        return max(faces, key=lambda face: float(face.embedding @ template))
+
+    def _add(self, person: Person, photos: Sequence[NewPhoto]) -> tuple[tuple[Photo, ...], list[Caution]]:
+        """Keep photos of someone; older words that they contradict are taken back."""
+        stored, undo = self.bank.teach(
+            person.person_id,
+            photos,
+            looks=[photo.embedding for photo in photos],
+            contradicts=self._decider.contradicts,
+        )
+        return stored, [] if undo is None else [lifted(person, undo)]
+
+    def _confirm(self, person: Person, looks: Sequence[Embedding], photo: NewPhoto | None) -> Confirmation:
+        """Teach a look of someone; it is kept where it shows something new."""
+        with self._enrolling:
+            photos = self.bank.embeddings(person.person_id)
+            kept = [photo] if photo is not None and adds_a_view(photo.embedding, photos) else []
+            cautions = [*self._look_alikes(looks[-1], person), *self._misfits(person, kept)]
+            stored, undo = self.bank.teach(
+                person.person_id,
+                kept,
+                looks=looks,
+                contradicts=self._decider.contradicts,
+                always=True,
+            )
+        assert undo is not None  # noqa: S101 - asked for with always=True
+        if undo.content["set_aside"]:
+            cautions.append(lifted(person, undo))
+        self.unknowns.forget_like(looks[-1], SURELY_SAME)
+        person = self.bank.person(person.person_id)
+        return Confirmation(undo, person, next(iter(stored), None), tuple(cautions), self._advice(person))
+
+    def _advice(self, person: Person) -> Advice | None:
+        return advice(person.name, self.bank.photos(person.person_id))
 
     def dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
         """The face that an image is of.
@@ -417,37 +537,70 @@ class Recognizer:
         return max(matching, key=lambda pair: pair[0])[1] if matching else None
 
     def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
-        """A caution for the other person that this face would have been called."""
-        (hits,) = self.bank.search(template[None], CANDIDATES)
-        others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id])
-        (verdict,) = self._decider.decide([others], qualities=[100], persons=self.bank.person_count)
-        if verdict.status is not Status.KNOWN or verdict.match is None:
-            return []
-        other = verdict.match.person
+        """A caution for each other person that this face would have been called if that one were alone, the likeliest
+        first: those who are in the bank already do not hide each other."""
+        limit = 2 * CANDIDATES
+        while True:
+            (hits,) = self.bank.search(template[None], limit)
+            others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id])
+            verdicts = self._decider.decide(
+                [[other] for other in others], qualities=[100] * len(others), persons=self.bank.person_count
+            )
+            if len(hits) < limit or all(verdict.match is None for verdict in verdicts[-CANDIDATES:]):
+                break
+            limit *= 4
+        alike = [verdict.match for verdict in verdicts if verdict.match is not None]
         return [
             Caution(
                 "LOOKS_LIKE",
-                f"This face looks like {other.name}, who is already registered",
+                f"This face looks like {match.person.name}, who is already registered",
                 {
-                    "person_id": other.person_id,
-                    "name": other.name,
-                    "similarity": round(verdict.match.similarity, 4),
+                    "person_id": match.person.person_id,
+                    "name": match.person.name,
+                    "similarity": round(match.similarity, 4),
                 },
             )
+            for match in sorted(alike, key=lambda match: (match.confidence, match.similarity), reverse=True)
         ]
 
     def _misfits(self, person: Person, photos: Sequence[NewPhoto]) -> list[Caution]:
-        template = self.bank.template(person.person_id)
+        """A caution for each photo that is unlike the person's photos together, or unlike most of them; where those
+        are of two minds, the oldest decides: one that did not fit makes no room for more of its kind."""
+        template, others = self.bank.template(person.person_id), self.bank.embeddings(person.person_id)
         threshold = self._same_person_threshold(person.embedding_count)
+        found = []
+        for index, photo in enumerate(photos, start=1):
+            similarity = float(photo.embedding @ template)
+            unlike = others @ photo.embedding < self._same_person_threshold(1)
+            count = 2 * np.count_nonzero(unlike)
+            if similarity < threshold or count > len(others) or (count == len(others) > 0 and unlike[0]):
+                found.append(_misfit(index, person.name, similarity))
+        return found
+
+    def _strays(self, name: str, photos: Sequence[NewPhoto]) -> list[Caution]:
+        """A caution for each photo of somebody new that is unlike most of the others; of two, for the second."""
+        similarities = np.stack([photo.embedding for photo in photos]) @ np.stack([p.embedding for p in photos]).T
+        unlike = similarities < self._same_person_threshold(1)
+        others = len(photos) - 1
         return [
-            Caution(
-                "DOES_NOT_FIT",
-                f"Photo {index} does not look like the other photos of {person.name}",
-                {"photo": index, "similarity": round(float(photo.embedding @ template), 4)},
-            )
-            for index, photo in enumerate(photos, start=1)
-            if float(photo.embedding @ template) < threshold
+            _misfit(index + 1, name, float((similarities[index].sum() - similarities[index, index]) / others))
+            for index in range(1 if others == 1 else 0, len(photos))
+            if 2 * np.count_nonzero(unlike[index]) > others
         ]
+
+
+def _misfit(index: int, name: str, similarity: float) -> Caution:
+    return Caution(
+        "DOES_NOT_FIT",
+        f"Photo {index} does not look like the other photos of {name}",
+        {"photo": index, "similarity": round(similarity, 4)},
+    )
+
+
+def _duplicate(cautions: Sequence[Caution]) -> DuplicatePerson:
+    """Whom the face is known as: the likeliest, and all."""
+    everyone = [dict(caution.details) for caution in cautions]
+    return DuplicatePerson(details={**everyone[0], "looks_like": everyone})
 
 
 def _new_photo(face: Face, picture: Image) -> NewPhoto:

@@ -165,6 +165,26 @@ def portrait(image: Image, landmarks: NDArray[np.float32]) -> Image:
     return warp(image, _TO_PORTRAIT @ similarity_transform(landmarks, TEMPLATE), PORTRAIT_SIZE)
 
 
+def cut_out(image: Image, landmarks: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
+    """What `portrait` reads of an image: quicker than a portrait, which can be made of it later.
+
+    Args, Raises: as `align`.
+
+    Returns:
+        (h, w, 3) uint8, RGB, a copy, never larger than 640 × 640; and the landmarks in it.
+    """
+    transform = _TO_PORTRAIT @ similarity_transform(landmarks, TEMPLATE)
+    corners = np.array([[0, 0, 1], [PORTRAIT_SIZE, 0, 1], [0, PORTRAIT_SIZE, 1], [PORTRAIT_SIZE] * 2 + [1]])
+    x, y, _ = np.linalg.inv(transform) @ corners.T.astype(np.float64)
+    height, width = image.shape[:2]
+    left, right = max(0, int(x.min()) - 2), min(width, int(x.max()) + 3)
+    top, bottom = max(0, int(y.min()) - 2), min(height, int(y.max()) + 3)
+    if max(right - left, bottom - top) > 2 * PORTRAIT_SIZE:
+        moved = landmarks @ transform[:2, :2].T + transform[:2, 2]
+        return warp(image, transform, PORTRAIT_SIZE), moved.astype(np.float32)
+    return image[top:bottom, left:right].copy(), landmarks - np.array([left, top], dtype=np.float32)
+
+
 def align_portrait(picture: Image) -> NDArray[np.uint8]:
     """The aligned face inside a portrait, as `align` gives it.
 

@@ -242,6 +242,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/persons/{person_id}/is-me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Is Me
+         * @description "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
+         *     where it shows something new, and an older "that's wrong" about this face holds no longer.
+         *
+         *     Role: editor.
+         */
+        post: operations["is_me"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/persons/{person_id}/merge": {
         parameters: {
             query?: never;
@@ -275,7 +298,7 @@ export interface paths {
         put?: never;
         /**
          * Undo
-         * @description Take back a "not-me" or a merge, for 30 days. A viewer may take back a not-me only.
+         * @description Take back a "not-me", an "is-me" or a merge, for 30 days. A viewer may take back a not-me only.
          *
          *     Role: viewer.
          */
@@ -295,7 +318,8 @@ export interface paths {
         };
         /**
          * Bank Report
-         * @description Who has too few photos, who is hard to tell apart, which photos do not fit, and whom the camera has seen.
+         * @description Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, and whom the
+         *     camera has seen.
          *
          *     Role: editor.
          */
@@ -390,6 +414,28 @@ export interface paths {
          *     Role: editor.
          */
         post: operations["register_unknown"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/unknowns/{unknown_id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Unknown
+         * @description Such a face is someone who is remembered: as is-me, by the best picture of it.
+         *
+         *     Role: editor.
+         */
+        post: operations["confirm_unknown"];
         delete?: never;
         options?: never;
         head?: never;
@@ -767,6 +813,8 @@ export interface components {
             look_alikes: components["schemas"]["LookAlikes"][];
             /** Misfits */
             misfits: components["schemas"]["Misfit"][];
+            /** Advice */
+            advice: components["schemas"]["HelpFor"][];
             /** Seen */
             seen: components["schemas"]["Seen"][];
         };
@@ -902,6 +950,38 @@ export interface components {
              * @description Probability of being this person, given the size of the bank
              */
             confidence: number;
+        };
+        /**
+         * Confirmed
+         * @description A look was taught; `undo_id` takes back all of it.
+         */
+        Confirmed: {
+            /** Undo Id */
+            undo_id: string;
+            /** Person Id */
+            person_id: string;
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "not-me" | "is-me" | "merge";
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2025-12-04T10:30:00Z
+             */
+            created_at: string;
+            /** Embedding Count */
+            embedding_count: number;
+            /**
+             * Photo Id
+             * @description The look as a photo of the person; null where it shows nothing new
+             */
+            photo_id: string | null;
+            /** Warnings */
+            warnings: components["schemas"]["Warning_"][];
+            /** @description What would help more; null where there is enough */
+            advice: components["schemas"]["Help"] | null;
         };
         /**
          * Consent
@@ -1090,6 +1170,18 @@ export interface components {
              */
             success: true;
             data: components["schemas"]["BankReport"];
+            /** Error */
+            error?: null;
+        };
+        /** Envelope[Confirmed] */
+        Envelope_Confirmed_: {
+            /**
+             * Success
+             * @default true
+             * @constant
+             */
+            success: true;
+            data: components["schemas"]["Confirmed"];
             /** Error */
             error?: null;
         };
@@ -1464,6 +1556,48 @@ export interface components {
             status: "ok";
         };
         /**
+         * Help
+         * @description What would make someone be recognised more often.
+         */
+        Help: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "BETTER_PHOTO" | "MORE_PHOTOS";
+            /** Message */
+            message: string;
+            /**
+             * View
+             * @description Which photo would help most
+             * @enum {string}
+             */
+            view: "into_the_camera" | "another_day";
+            /**
+             * Right Now
+             * @description Part of looks named right, as measured with 300 persons; 0–1
+             */
+            right_now: number;
+            /**
+             * Right Then
+             * @description … and with such a photo
+             */
+            right_then: number;
+        };
+        /**
+         * HelpFor
+         * @description Who would be recognised more often by another photo.
+         */
+        HelpFor: {
+            /** Person Id */
+            person_id: string;
+            /** Name */
+            name: string;
+            /** Relationship */
+            relationship: string | null;
+            advice: components["schemas"]["Help"];
+        };
+        /**
          * Identification
          * @description Who is in an image.
          */
@@ -1637,7 +1771,7 @@ export interface components {
              * What
              * @enum {string}
              */
-            what: "not-me" | "merge";
+            what: "not-me" | "is-me" | "merge";
             /**
              * Created At
              * Format: date-time
@@ -1910,6 +2044,8 @@ export interface components {
             photos: components["schemas"]["PhotoOutcome"][];
             /** Warnings */
             warnings: components["schemas"]["Warning_"][];
+            /** @description What would help more; null where there is enough */
+            advice: components["schemas"]["Help"] | null;
         };
         /**
          * Pose
@@ -1989,6 +2125,8 @@ export interface components {
             photos: components["schemas"]["PhotoOutcome"][];
             /** Warnings */
             warnings: components["schemas"]["Warning_"][];
+            /** @description What would help more; null where there is enough */
+            advice: components["schemas"]["Help"] | null;
             /** Name */
             name: string;
             /** Relationship */
@@ -2170,7 +2308,7 @@ export interface components {
              * What
              * @enum {string}
              */
-            what: "not-me" | "merge";
+            what: "not-me" | "is-me" | "merge";
             /**
              * Created At
              * Format: date-time
@@ -2251,6 +2389,17 @@ export interface components {
             details: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * WhichPerson
+         * @description Who it is.
+         * @example {
+         *       "person_id": "9b2f6c1e-8f0a-4a52-9c55-0d6f2b6f3a10"
+         *     }
+         */
+        WhichPerson: {
+            /** Person Id */
+            person_id: string;
         };
     };
     responses: never;
@@ -3523,6 +3672,120 @@ export interface operations {
             };
         };
     };
+    is_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** Identification Id */
+                    identification_id: string;
+                };
+                "multipart/form-data": {
+                    /** @description JPEG or PNG */
+                    image: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Confirmed_"];
+                };
+            };
+            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `FACE_NOT_USABLE` or `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `PERSON_NOT_FOUND` or `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `IMAGE_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     merge_persons: {
         parameters: {
             query?: never;
@@ -4140,6 +4403,104 @@ export interface operations {
             };
             /** @description `DUPLICATE_PERSON` */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `BANK_ERROR` or `NOT_READY` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    confirm_unknown: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                unknown_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhichPerson"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_Confirmed_"];
+                };
+            };
+            /** @description `HOST_NOT_ALLOWED` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `UNAUTHENTICATED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description `NOT_FOUND` or `PERSON_NOT_FOUND` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

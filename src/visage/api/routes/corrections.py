@@ -1,4 +1,4 @@
-"""Saying that Visage is wrong, and taking that back; what to look at in the bank."""
+"""Saying that Visage is wrong or right, and taking that back; what to look at in the bank."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from visage import errors
 from visage.api import schemas
 from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep
 from visage.api.openapi import refusals
-from visage.api.schemas import BankReport, Envelope, Merge, Merged, NotMe, Undo
+from visage.api.schemas import BankReport, Confirmed, Envelope, Merge, Merged, Undo, WhichIdentification
 from visage.bank.access import Role
 from visage.errors import Forbidden, InvalidValue
 
@@ -22,7 +22,7 @@ _EITHER_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": NotMe.model_json_schema()},
+            "application/json": {"schema": WhichIdentification.model_json_schema()},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -53,7 +53,7 @@ async def identification_or_image(request: Request) -> str | bytes:
     try:
         if kind != "application/json":
             raise InvalidValue.of("body", "must be JSON or a form, and its Content-Type must say so")
-        return NotMe.model_validate_json(await request.body()).identification_id
+        return WhichIdentification.model_validate_json(await request.body()).identification_id
     except ValidationError as exc:
         raise InvalidValue.of("identification_id", "send it as JSON, or an image as a form") from exc
 
@@ -89,6 +89,36 @@ async def not_me(
 
 
 @router.post(
+    "/persons/{person_id}/is-me",
+    operation_id="is_me",
+    openapi_extra=_EITHER_BODY,
+    responses=refusals(
+        errors.InvalidImage,
+        errors.NoFaceDetected,
+        errors.FaceNotUsable,
+        errors.ImageTooLarge,
+        errors.PersonNotFound,
+        errors.SightingNotFound,
+        errors.Overloaded,
+        errors.BankError,
+    ),
+)
+async def is_me(
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    person_id: str,
+    confirmed: Annotated[str | bytes, Depends(identification_or_image)],
+) -> Envelope[Confirmed]:
+    """ "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
+    where it shows something new, and an older "that's wrong" about this face holds no longer."""
+    if isinstance(confirmed, str):
+        confirmation = await service.store(recognizer.confirm_sighting, person_id, confirmed)
+    else:
+        confirmation = await service.compute(recognizer.confirm_image, person_id, confirmed)
+    return Envelope(data=schemas.confirmed(confirmation))
+
+
+@router.post(
     "/persons/{person_id}/merge",
     operation_id="merge_persons",
     responses=refusals(errors.PersonNotFound, errors.BankError),
@@ -109,15 +139,17 @@ async def merge_persons(
 async def undo(
     recognizer: RecognizerDep, service: ServiceDep, principal: PrincipalDep, undo_id: str
 ) -> Envelope[Undo]:
-    """Take back a "not-me" or a merge, for 30 days. A viewer may take back a not-me only."""
-    of_merge = recognizer.bank.correction(undo_id).kind == "merge"
-    if of_merge and (principal is None or not principal.role.may(Role.EDITOR)):
-        raise Forbidden("To take a merge back needs the role editor")
+    """Take back a "not-me", an "is-me" or a merge, for 30 days. A viewer may take back a not-me only."""
+    of_viewer = recognizer.bank.correction(undo_id).kind == "not-me"
+    if not of_viewer and (principal is None or not principal.role.may(Role.EDITOR)):
+        raise Forbidden("To take that back needs the role editor")
     return Envelope(data=schemas.undo(await service.store(recognizer.bank.undo, undo_id)))
 
 
 @router.get("/bank/report", operation_id="bank_report", responses=refusals())
 async def bank_report(recognizer: RecognizerDep, service: ServiceDep) -> Envelope[BankReport]:
-    """Who has too few photos, who is hard to tell apart, which photos do not fit, and whom the camera has seen."""
+    """Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, and whom the
+    camera has seen."""
     report = await service.store(recognizer.report)
-    return Envelope(data=schemas.bank_report(report, recognizer.seen()))
+    advice = await service.store(recognizer.advice)
+    return Envelope(data=schemas.bank_report(report, advice, recognizer.seen()))

@@ -8,7 +8,7 @@ from visage import errors
 from visage.api import schemas
 from visage.api.deps import ConsentField, MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
 from visage.api.openapi import refusals
-from visage.api.schemas import Envelope, Registration, UnknownDismissed, UnknownFaces
+from visage.api.schemas import Confirmed, Envelope, Registration, UnknownDismissed, UnknownFaces, WhichPerson
 
 router = APIRouter(tags=["unknowns"])
 
@@ -66,3 +66,17 @@ async def register_unknown(
         consent=consent,
     )
     return Envelope(data=schemas.registration(enrolment))
+
+
+@router.post(
+    "/unknowns/{unknown_id}/confirm",
+    operation_id="confirm_unknown",
+    responses=refusals(errors.UnknownNotFound, errors.PersonNotFound, errors.BankError),
+)
+async def confirm_unknown(
+    recognizer: RecognizerDep, service: ServiceDep, unknown_id: str, who: WhichPerson
+) -> Envelope[Confirmed]:
+    """Such a face is someone who is remembered: as is-me, by the best picture of it."""
+    return Envelope(
+        data=schemas.confirmed(await service.store(recognizer.confirm_unknown, unknown_id, who.person_id))
+    )

@@ -5,6 +5,7 @@ import { type Details, useAddPhotos, usePerson, useRegister } from "@/client/peo
 import { Button, ButtonLink } from "@/components/button";
 import { Card, Page } from "@/components/page";
 import { Await } from "@/components/states";
+import { type Advice, adviceWords } from "@/features/people/advice";
 import { ConsentFields } from "@/features/people/consent-fields";
 import { DetailsFields, NO_DETAILS } from "@/features/people/details-fields";
 import { Portrait } from "@/features/people/portrait";
@@ -27,6 +28,7 @@ interface Saved extends Named {
   photos: number;
   refused: number;
   other: Named | null;
+  advice: Advice | null;
   /** Someone who was here already. */
   known: boolean;
 }
@@ -69,6 +71,7 @@ function Add({ to }: { to: Named | null }) {
     if (ready.length === 0 || isChecking(queue)) return;
     let person = to;
     let other: Named | null = null;
+    let advice: Advice | null = null;
     let settled = queue;
     try {
       for (const batch of batches(queue)) {
@@ -77,10 +80,12 @@ function Add({ to }: { to: Named | null }) {
           const reply = await register.mutateAsync({ details, consent: consent.record, images });
           person = { person_id: reply.person_id, name: reply.name };
           other = resembled(reply.warnings);
+          advice = reply.advice;
           settled = settle(settled, batch, reply.photos);
         } else {
           const reply = await addPhotos.mutateAsync({ person_id: person.person_id, images });
           other ??= resembled(reply.warnings);
+          advice = reply.advice;
           settled = settle(settled, batch, reply.photos);
         }
         setQueue(settled);
@@ -93,7 +98,7 @@ function Add({ to }: { to: Named | null }) {
     if (person === null) return;
     setCapturing(false);
     const count = (state: string) => settled.filter((picture) => picture.state === state).length;
-    setSaved({ ...person, photos: count("kept"), refused: count("refused"), other, known: to !== null });
+    setSaved({ ...person, photos: count("kept"), refused: count("refused"), other, advice, known: to !== null });
   };
 
   const again = () => {
@@ -111,7 +116,13 @@ function Add({ to }: { to: Named | null }) {
           added={saved}
           other={saved.other}
           onAnswer={(left) =>
-            setSaved({ ...saved, ...left, other: null, known: saved.known || left.person_id !== saved.person_id })
+            setSaved({
+              ...saved,
+              ...left,
+              other: null,
+              advice: left.person_id === saved.person_id ? saved.advice : null,
+              known: saved.known || left.person_id !== saved.person_id,
+            })
           }
         />
       </Page>
@@ -215,7 +226,7 @@ function Done({ saved, again }: { saved: Saved; again: (() => void) | null }) {
       <div role="status" className="grid gap-2 text-lg text-soft">
         <p>{t("added.photos", { count: saved.photos })}</p>
         {saved.refused > 0 && <p>{t("added.refused", { count: saved.refused })}</p>}
-        {saved.photos < 3 && !saved.known && <p>{t("photos.few")}</p>}
+        {saved.advice !== null && <p>{adviceWords(saved.advice, saved.name, t)}</p>}
       </div>
       <div className="mt-2 flex flex-wrap justify-center gap-3">
         <ButtonLink href={`/people/${saved.person_id}`} look="primary" icon={<Users aria-hidden="true" />}>

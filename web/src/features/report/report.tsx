@@ -8,6 +8,7 @@ import { Await, Empty } from "@/components/states";
 import { useHeld } from "@/lib/held";
 import { useLanguage } from "@/lib/i18n";
 import { sayWhen } from "@/lib/when";
+import { adviceWords } from "../people/advice";
 import { Portrait } from "../people/portrait";
 import { LookAlike } from "./look-alike";
 import { Misfit } from "./misfit";
@@ -28,6 +29,7 @@ function Findings({ report }: { report: BankReport }) {
   const settled = useSettled();
   const held = useHeld();
   const pairs = report.look_alikes.filter(({ persons: [a, b] }) => !settled.has(pairOf(a.person_id, b.person_id)));
+  const advice = new Map(report.advice.map((entry) => [entry.person_id, adviceWords(entry.advice, entry.name, t)]));
   const misfits = report.misfits.filter(({ photo_id }) => !settled.has(photo_id) && !held(photo_id));
   if (report.persons === 0)
     return (
@@ -84,6 +86,7 @@ function Findings({ report }: { report: BankReport }) {
                     <span className="block text-soft">
                       {t("report.thin.count", { count: person.embedding_count })}
                     </span>
+                    <span className="block text-soft">{advice.get(person.person_id)}</span>
                     <span className="mt-1 block font-semibold text-accent">{t("photos.add")}</span>
                   </span>
                 </Link>

@@ -1,0 +1,56 @@
+"""What a human's word changes: what is worth keeping of it, and what would help more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visage.types import Advice, Caution, Embedding, Issue, Person, Photo, Undo
+from visage.vision.quality import ADVICE
+
+_NEAR_COPY = 0.9
+"""Cosine from which on a picture shows nothing of a person that another photo does not: the same shot again, or the
+next frame."""
+
+
+# Part of looks that are named right with 300 persons remembered (`docs/decisions/0043-in-two-places.md`).
+_RIGHT = (0.94, 0.98, 0.99)
+"""By so many photos: one, two, three or more."""
+_GOOD = 60
+_RIGHT_WHERE_POOR, _RIGHT_WHERE_GOOD = 0.77, 0.97
+"""By one photo of a quality (0–100) below that, and by a good one."""
+
+
+def adds_a_view(embedding: Embedding, photos: NDArray[np.float32]) -> bool:
+    """Does a picture show something of a person that the photos, (k, D) float32, unit length, do not?"""
+    return not len(photos) or float((photos @ embedding).max()) < _NEAR_COPY
+
+
+def advice(name: str, photos: Sequence[Photo]) -> Advice | None:
+    """What would help most to recognise someone by these photos; None where there is enough."""
+    best = max(photos, key=lambda photo: photo.quality.score, default=None)
+    if best is None or len(photos) >= len(_RIGHT):
+        return None
+    issues = best.quality.issues
+    turned = all(Issue.TURNED_AWAY in photo.quality.issues for photo in photos)
+    if best.quality.score < _GOOD:
+        words = " ".join([f"A better photo of {name} would help most.", *(ADVICE[issue] for issue in issues)])
+        return Advice("BETTER_PHOTO", words, "into_the_camera", _RIGHT_WHERE_POOR, _RIGHT_WHERE_GOOD)
+    which = "looking into the camera" if turned else "from another day, in other light"
+    return Advice(
+        "MORE_PHOTOS",
+        f"Another photo of {name} would help, {which}.",
+        "into_the_camera" if turned else "another_day",
+        *_RIGHT[len(photos) - 1 : len(photos) + 1],
+    )
+
+
+def lifted(person: Person, undo: Undo) -> Caution:
+    """That an older "that's wrong" holds no longer."""
+    return Caution(
+        "REJECTION_LIFTED",
+        f"Somebody had said that this face is not {person.name}; that holds no longer",
+        {"undo_id": undo.undo_id, "person_id": person.person_id, "rejections": len(undo.content["set_aside"])},
+    )
