@@ -264,7 +264,7 @@ class Recognizer:
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, PersonNotFound, BankError.
         """
         template = self.bank.template(person_id)
-        faces = self._pipeline.analyse(decode(image, self._limits))
+        faces = [face for face in self._pipeline.analyse(decode(image, self._limits)) if face.is_clear]
         if not faces:
             raise NoFaceDetected
         nearest = max(faces, key=lambda face: float(face.embedding @ template))

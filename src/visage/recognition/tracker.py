@@ -152,7 +152,7 @@ class Tracker:
             self._searched_at_s = now
             broken = [track for track in self._tracks if all(track is not sight.track for sight in sights)]
             for located in self._pipeline.find(image):
-                if not any(_overlap(located, sight.located) for sight in sights):
+                if located.clear and not any(_overlap(located, sight.located) for sight in sights):
                     before = next((track for track in broken if _overlap(located, track.located)), None)
                     broken = [track for track in broken if track is not before]
                     sights.append(_Sight(located, thumbnail(image, located.landmarks), before))
