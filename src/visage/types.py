@@ -50,6 +50,7 @@ class Issue(StrEnum):
     TURNED_AWAY = "TURNED_AWAY"
     CUT_OFF = "CUT_OFF"
     OCCLUDED = "OCCLUDED"
+    NO_CLEAR_FACE = "NO_CLEAR_FACE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Face:
         detection_score: 0–1.
         quality: of the picture of this face.
         pose: where it looks.
-        embedding: (D,) float32, unit length.
+        embedding: (D,) float32, unit length; all 0 of what is not clearly a face: it is like nobody.
         portrait: the face upright with a margin, as it is stored (`vision/align.py` gives its geometry);
             None where it was not asked for.
     """
@@ -90,6 +91,11 @@ class Face:
     pose: Pose
     embedding: Embedding
     portrait: Image | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """It is an upright face, seen well enough to be embedded."""
+        return Issue.NO_CLEAR_FACE not in self.quality.issues
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ test.each<[string, View, Parameters<typeof face>[0], string]>([
   ["has a lamp on the face", "straight", { issues: ["TOO_BRIGHT"] }, "glare"],
   ["moves", "straight", { issues: ["BLURRED"] }, "still"],
   ["wears sunglasses", "straight", { issues: ["OCCLUDED"], score: 45 }, "uncover"],
+  ["holds a hand before the face", "straight", { issues: ["NO_CLEAR_FACE"], score: 0, size: 420 }, "look"],
   ["looks aside", "straight", { yaw: -15 }, "look"],
   ["looks down", "straight", { pitch: 35 }, "look"],
   ["still looks straight", "left", {}, "left"],

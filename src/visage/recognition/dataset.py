@@ -64,7 +64,7 @@ def embed_folder(folder: Path, pipeline: Pipeline, on_progress: Callable[[int, i
             no_face.append(path.name)
             continue
         height, width = image.shape[:2]
-        if faces := pipeline.analyse(image):
+        if faces := [face for face in pipeline.analyse(image) if face.is_clear]:
             face = max(faces, key=lambda face: prominence(face, width, height))
             names.append(path.parent.name)
             used.append(path.name)

@@ -457,7 +457,8 @@ class Recognizer:
 
     def _nearest(self, image: bytes, template: Embedding, *, enrolling: bool = False) -> Face:
         """The face in an image that is most like a template."""
-        faces = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
+        found = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
+        faces = [face for face in found if face.is_clear]
         if not faces:
             raise NoFaceDetected
         return max(faces, key=lambda face: float(face.embedding @ template))

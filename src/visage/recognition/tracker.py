@@ -159,7 +159,7 @@ class Tracker:
             found = self._pipeline.find(image)
             self.passed_over = found.passed_over
             for located in found:
-                if not any(_overlap(located, sight.located) for sight in sights):
+                if located.clear and not any(_overlap(located, sight.located) for sight in sights):
                     before = next((track for track in broken if _overlap(located, track.located)), None)
                     broken = [track for track in broken if track is not before]
                     sights.append(_Sight(located, thumbnail(image, located.landmarks), before))

@@ -79,23 +79,24 @@ class Detector:
         self._origins[:, 2:4] = 0
         self._min_logit = float(np.log(min_score / (1 - min_score)))
 
-    def detect(self, image: Image) -> Detections:
+    def detect(self, image: Image, *, overturned: bool = False) -> Detections:
         """Find the faces of one image.
 
         Args:
             image: (H, W, 3) uint8, RGB, any size.
+            overturned: look at it upside down, and only at the whole; what is found is given as it lies in the image.
 
         Returns: the faces, best first; empty where there is none.
         """
         height, width = image.shape[:2]
-        views = [(0, 0, max(height, width)), *_tiles(width, height)]
+        views = [(0, 0, max(height, width)), *([] if overturned else _tiles(width, height))]
         batch = np.zeros((len(views), self._size, self._size, 3), dtype=np.uint8)
         for canvas, (left, top, side) in zip(batch, views, strict=True):
             _letterbox(image[top : top + side, left : left + side], canvas, side)
-        raw, logits = self._network(batch)
+        raw, logits = self._network(np.ascontiguousarray(batch[:, ::-1, ::-1]) if overturned else batch)
         parts = []
         for index, view in enumerate(views):
-            found, scores = self._decode(raw[index], logits[index, :, 0], view)
+            found, scores = self._decode(raw[index], logits[index, :, 0], view, overturned)
             if index:  # a face cut by a tile's edge is whole in the next tile or in the whole picture
                 whole = _inside(found, view, width, height)
                 found, scores = found[whole], scores[whole]
@@ -103,11 +104,16 @@ class Detector:
         found, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
         return weighted_nms(found, scores)
 
-    def _decode(self, raw: Floats, logits: Floats, view: tuple[int, int, int]) -> tuple[Floats, Floats]:
+    def _decode(
+        self, raw: Floats, logits: Floats, view: tuple[int, int, int], overturned: bool
+    ) -> tuple[Floats, Floats]:
         """A view's (A, 16) and (A,) → (n, 16) pixels of the image: box, then points; and (n,) scores."""
         keep = np.flatnonzero(logits >= self._min_logit)
         left, top, side = view
-        found: Floats = (raw[keep] + self._origins[keep]) * np.float32(side / self._size)
+        found: Floats = raw[keep] + self._origins[keep]
+        if overturned:  # all but width and height
+            found[:, :2], found[:, 4:] = self._size - found[:, :2], self._size - found[:, 4:]
+        found *= np.float32(side / self._size)
         half = found[:, 2:4] / 2
         found[:, 2:4] = found[:, :2] + half
         found[:, :2] -= half

@@ -23,9 +23,10 @@ from visage.vision.align import (
     similarity_transform,
 )
 from visage.vision.detect import Detector
-from visage.vision.embed import Embedder
-from visage.vision.landmarks import MESH_POINTS, Landmarker, Mesh
-from visage.vision.quality import assess, measure
+from visage.vision.embed import DIMENSION, Embedded, Embedder
+from visage.vision.landmarks import MESH_POINTS, Landmarker
+from visage.vision.look import is_drawn, look, look_where_it_was
+from visage.vision.quality import UNCLEAR, assess, measure
 from visage.vision.runtime import Runtime
 
 T = TypeVar("T")
@@ -38,10 +39,6 @@ _MIN_PRESENCE = 0.1
 """Detections in which the landmark network sees no face (0–1) are dropped."""
 
 
-_STILL_THERE = 0.5
-"""A face that is followed from one frame to the next is lost where the landmark network is less sure (0–1)."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class LocatedFace:
     """Where a face is, before it is looked at closely.
@@ -51,12 +48,14 @@ class LocatedFace:
         landmarks: (5, 2) float32 pixels (x, y), as in `Face`.
         mesh: (468, 3) float32 pixels (x, y, z), as in `landmarks.Mesh`.
         score: of the detection, 0–1; of a face that was followed, how surely it is one.
+        clear: it is an upright face, seen well enough to be embedded (`look`).
     """
 
     box: Box
     landmarks: NDArray[np.float32]
     mesh: NDArray[np.float32]
     score: float
+    clear: bool = True
 
 
 class Faces(list[T]):
@@ -105,25 +104,31 @@ class Pipeline:
         Returns: the faces, best detection first; empty where there is none.
         """
         start = perf_counter()
-        located = self.find(image)
+        located = self.find(image) or self.find(image, overturned=True)
         middle = perf_counter()
         faces = self.describe(image, located, enrolling=enrolling)
         if timing_ms is not None:
             timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
         return Faces(faces, located.passed_over)
 
-    def find(self, image: Image) -> Faces[LocatedFace]:
-        """Find the faces of an image, best detection first. (H, W, 3) uint8, RGB."""
-        every = self._detector.detect(image)
+    def find(self, image: Image, *, overturned: bool = False) -> Faces[LocatedFace]:
+        """Find the faces of an image, best detection first, those in doubt last.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            overturned: let the detector look at it upside down. It finds most faces that are, but not all.
+        """
+        every = self._detector.detect(image, overturned=overturned)
         found = every.largest(self.max_faces)
         if not len(found):
             return Faces()
-        mesh = self._landmarker.locate(image, found.boxes, found.points[:, :2])
-        five = mesh.five()
+        looks = look(image, found, self._landmarker)
+        mesh, five, presence = looks.mesh, looks.mesh.five(), looks.mesh.presence
         located = Faces[LocatedFace](passed_over=len(every) - len(found))
-        for index in range(len(found)):
-            if mesh.presence[index] >= _MIN_PRESENCE and not _seen_already(five[index], located):
-                face = _located(image, mesh.points[index], five[index], float(found.scores[index]))
+        for index in np.argsort(~looks.clear, kind="stable").tolist():
+            if presence[index] >= _MIN_PRESENCE and not _seen_already(five[index], located):
+                score, clear = float(found.scores[index]), bool(looks.clear[index])
+                face = _located(image, mesh.points[index], five[index], score, clear=clear)
                 if face is not None:
                     located.append(face)
         return located
@@ -139,17 +144,17 @@ class Pipeline:
         """
         if not meshes:
             return []
-        points = np.stack(meshes)
-        boxes = np.concatenate([points[:, :, :2].min(axis=1), points[:, :, :2].max(axis=1)], axis=1)
-        mesh = self._landmarker.locate(image, boxes, Mesh(points, np.empty(0, dtype=np.float32)).five()[:, :2])
-        five = mesh.five()
+        looks = look_where_it_was(image, np.stack(meshes), self._landmarker)
+        mesh, five = looks.mesh, looks.mesh.five()
         return [
-            _located(image, mesh.points[index], five[index], float(presence)) if presence >= _STILL_THERE else None
+            _located(image, mesh.points[index], five[index], float(presence)) if looks.clear[index] else None
             for index, presence in enumerate(mesh.presence)
         ]
 
     def describe(self, image: Image, located: Sequence[LocatedFace], *, enrolling: bool = False) -> list[Face]:
         """Align, embed and judge faces that were located in this image, in one batch.
+
+        What is not clearly an upright face is not embedded: its quality is 0, and it is like nobody.
 
         Args:
             image: (H, W, 3) uint8, RGB.
@@ -160,22 +165,37 @@ class Pipeline:
             return []
         height, width = image.shape[:2]
         aligned = np.stack([align(image, face.landmarks) for face in located])
-        embedded = self._embedder.embed(aligned)
+        clear = np.array(
+            [face.clear and not is_drawn(views[0]) for face, views in zip(located, aligned, strict=True)]
+        )
+        embedded = self._embed(aligned, clear)
         measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
         return [
             Face(
                 box=face.box,
                 landmarks=face.landmarks,
                 detection_score=face.score,
-                quality=assess(measured, float(clarity)),
+                quality=assess(measured, float(clarity)) if is_clear else UNCLEAR,
                 pose=Pose(measured.yaw, measured.pitch),
                 embedding=vector,
                 portrait=portrait(image, face.landmarks) if enrolling else None,
             )
-            for face, measured, vector, clarity in zip(
-                located, measures, embedded.vectors, embedded.clarity, strict=True
+            for face, measured, vector, clarity, is_clear in zip(
+                located, measures, embedded.vectors, embedded.clarity, clear, strict=True
             )
         ]
+
+    def _embed(self, aligned: NDArray[np.uint8], clear: NDArray[np.bool_]) -> Embedded:
+        """Embed those of n aligned faces that are clear; the others stay 0."""
+        if clear.all():
+            return self._embedder.embed(aligned)
+        embedded = Embedded(
+            np.zeros((len(aligned), DIMENSION), dtype=np.float32), np.zeros(len(aligned), dtype=np.float32)
+        )
+        if clear.any():
+            some = self._embedder.embed(aligned[clear])
+            embedded.vectors[clear], embedded.clarity[clear] = some.vectors, some.clarity
+        return embedded
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
@@ -198,7 +218,9 @@ class Pipeline:
         return self.describe(image, [face] if face else [])
 
 
-def _located(image: Image, mesh: NDArray[np.float32], five: NDArray[np.float32], score: float) -> LocatedFace | None:
+def _located(
+    image: Image, mesh: NDArray[np.float32], five: NDArray[np.float32], score: float, *, clear: bool = True
+) -> LocatedFace | None:
     """A face; None where its landmarks are no face's or it lies outside the image."""
     height, width = image.shape[:2]
     box = _around(mesh, width, height)
@@ -206,7 +228,7 @@ def _located(image: Image, mesh: NDArray[np.float32], five: NDArray[np.float32],
         similarity_transform(five, TEMPLATE)
     except DegenerateLandmarks:
         return None
-    return LocatedFace(box, five, mesh, score) if box.area > 0 else None
+    return LocatedFace(box, five, mesh, score, clear) if box.area > 0 else None
 
 
 def _around(points: NDArray[np.float32], width: int, height: int) -> Box:

@@ -23,6 +23,7 @@ ADVICE: Mapping[Issue, str] = {
     Issue.TURNED_AWAY: "The face is turned away. Look into the camera.",
     Issue.OCCLUDED: "Something may cover the face. Take off sunglasses, mask or hat, and keep hands away.",
     Issue.CUT_OFF: "Part of the face is outside the picture. Keep the whole head in view.",
+    Issue.NO_CLEAR_FACE: "This may be no face, or one that is hidden. Show the whole face, the right way up.",
 }
 """A sentence for a person on how to do better, for each issue."""
 
@@ -37,6 +38,14 @@ _MERE_BLUR_SCORE = 40
 """Below this sharpness a picture scores no more than that, whatever the network makes of it: to the network one blur
 looks much like another, and it is as sure of it as of a face. None of 400 photos of the development data is so
 blurred."""
+
+_HALF_A_FACE = 0.6
+_HALF_A_FACE_SCORE = 15
+"""Where less of a face is inside the picture, it scores no more than that: most halves still look like their own
+person, but halves of two strangers, cut on the same side, look alike forty times as often as whole faces do."""
+
+UNCLEAR = Quality(0, (Issue.NO_CLEAR_FACE,))
+"""Of what is not clearly an upright face (`look`)."""
 
 # Face Mesh vertices at the rim: the temples beside the right and the left ear, forehead and chin. Their depth tells
 # the pose.
@@ -107,6 +116,8 @@ def assess(measures: Measures, clarity: float) -> Quality:
     score = round(100 * min(max((clarity - _CLARITY_0) / (_CLARITY_100 - _CLARITY_0), 0), 1))
     if measures.sharpness < _MERE_BLUR:
         score = min(score, _MERE_BLUR_SCORE)
+    if measures.visible < _HALF_A_FACE:
+        score = min(score, _HALF_A_FACE_SCORE)
     found = {
         Issue.TOO_SMALL: measures.eye_distance < 24,
         Issue.BLURRED: measures.sharpness < 0.12,

@@ -1675,7 +1675,7 @@ export interface components {
          * @description What is wrong with a picture of a face.
          * @enum {string}
          */
-        Issue: "TOO_SMALL" | "BLURRED" | "TOO_DARK" | "TOO_BRIGHT" | "LOW_CONTRAST" | "TURNED_AWAY" | "CUT_OFF" | "OCCLUDED";
+        Issue: "TOO_SMALL" | "BLURRED" | "TOO_DARK" | "TOO_BRIGHT" | "LOW_CONTRAST" | "TURNED_AWAY" | "CUT_OFF" | "OCCLUDED" | "NO_CLEAR_FACE";
         /**
          * Key
          * @description An API key, without the key itself.

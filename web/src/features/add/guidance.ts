@@ -45,6 +45,7 @@ export function guide(detection: Detection, view: View): Hint {
   if (detection.refusal?.code === "MULTIPLE_FACES") return "alone";
   const issues = new Set(face.quality.issues);
   const size = Math.max(face.box.width / detection.image.width, face.box.height / detection.image.height);
+  if (issues.has("NO_CLEAR_FACE")) return "look";
   if (size > TOO_CLOSE) return "back";
   if (issues.has("CUT_OFF")) return "inside";
   if (size < CLOSE || issues.has("TOO_SMALL")) return "closer";
