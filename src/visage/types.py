@@ -122,6 +122,8 @@ class Person:
     created_at: datetime
     updated_at: datetime
     embedding_count: int = 0
+    views: int = 0
+    """Distinct views among the photos that are embedded: near copies of each other are one."""
     consent: Consent | None = None
     last_seen_at: datetime | None = None
     """Kept only where a carer has switched that on; within an hour."""

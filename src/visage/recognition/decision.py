@@ -121,7 +121,7 @@ class Decider:
             return Verdict(Status.UNKNOWN, None, ())
         confidences = self._calibration.confidences(
             [item.similarity for item in possible],
-            [item.person.embedding_count for item in possible],
+            [item.person.views for item in possible],
             persons=persons,
             rejected=[item.rejected for item in possible],
         )
@@ -135,13 +135,13 @@ class Decider:
         )
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
-        reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
+        reached = best.similarity >= self.threshold(persons=persons, photos=best.person.views)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         stands_out = self._fixed_threshold is not None or _stands_out(candidates)
         if reached and seen_well and stands_out and self._is_not_the_rejected(likeness):
             return Verdict(Status.KNOWN, best, candidates)
         doubt = self.threshold(
-            persons=persons, photos=best.person.embedding_count, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
+            persons=persons, photos=best.person.views, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
         )
         near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
         return Verdict(Status.UNCERTAIN if reached or near else Status.UNKNOWN, None, candidates)
@@ -151,7 +151,7 @@ class Decider:
         if likeness.rejected is None:
             return True
         ratio = self._calibration.likelihood_ratio
-        own = ratio(likeness.similarity, likeness.person.embedding_count)
+        own = ratio(likeness.similarity, likeness.person.views)
         return own >= MIN_LEAD * ratio(likeness.rejected, 1)
 
 
