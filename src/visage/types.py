@@ -201,11 +201,13 @@ class IdentifiedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """The faces of one image, before anyone asks whose they are; `refusal` is why it could not be registered."""
+    """The faces of one image, before anyone asks whose they are: which one it would be registered as, or why it could
+    not be."""
 
     width: int
     height: int
     faces: tuple[Face, ...]
+    meant: Face | None
     refusal: VisageError | None
 
 

@@ -242,7 +242,7 @@ def test_the_report_shows_what_to_look_at(client: httpx.Client, photos: Photos) 
         for one, n in ((joe, "Joe"), (joseph, "ＪＯＳＥＰＨ"))
     }
     assert report["persons"] == 3
-    assert report["thin"] == [{**name[one], "embedding_count": 1} for one in (joe, joseph)]
+    assert report["thin"] == [{**name[one], "embedding_count": 1, "views": 1} for one in (joe, joseph)]
     (pair,) = report["look_alikes"]
     assert pair == {"persons": [name[joe], name[joseph]], "similarity": 1.0, "same_name": False}
     (misfit,) = report["misfits"]

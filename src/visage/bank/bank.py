@@ -2,8 +2,8 @@
 
 Records and vectors are held in memory, pictures stay in the store. A write goes to the store first, then to memory;
 when a method returns, both are done. A person is found by a template, the mean of the unit embeddings of that
-person's photos, each weighted by its quality, near copies of each other together as one; `docs/decisions/0003-templates.md`
-and `0042-views.md` say why.
+person's photos, each weighted by its quality, and near copies of each other together as one;
+`docs/decisions/0003-templates.md` and `0042-views.md` say why.
 """
 
 from __future__ import annotations
@@ -223,14 +223,18 @@ class MemoryBank:
         with self._turn:
             return tuple(self._photos[self.person(person_id).person_id].values())
 
-    def template(self, person_id: str) -> Embedding:
+    def template(self, person_id: str, *, without: str | None = None) -> Embedding:
         """What a person looks like: (D,) float32, unit length; zeros where this model has embedded no photo.
+
+        Args:
+            person_id: who.
+            without: leave out this photo.
 
         Raises:
             PersonNotFound: no such person.
         """
         with self._turn:
-            return self._template(self.person(person_id).person_id)
+            return self._template(self.person(person_id).person_id, without)
 
     def embeddings(self, person_id: str) -> tuple[tuple[Photo, Embedding], ...]:
         """A person's photos that this model has embedded, oldest first.
@@ -758,10 +762,11 @@ class MemoryBank:
             self._rejected.pop(person_id, None)
         return person
 
-    def _template(self, person_id: str) -> Embedding:
+    def _template(self, person_id: str, without: str | None = None) -> Embedding:
         total = np.zeros(self._dimension, dtype=np.float32)
         for photo_id, (_, weight) in self._views[person_id].items():
-            total += np.float32(weight) * self._embeddings[photo_id]
+            if photo_id != without:
+                total += np.float32(weight) * self._embeddings[photo_id]
         template: Embedding = total / np.float32(max(float(np.linalg.norm(total)), 1e-12))
         return template
 

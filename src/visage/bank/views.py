@@ -53,10 +53,11 @@ def template_weights(scores: Sequence[int], views: NDArray[np.int64]) -> NDArray
 
     Returns: (n,) float32.
     """
-    weights = np.maximum(np.asarray(scores, dtype=np.float32), _MIN_WEIGHT)
+    weights: NDArray[np.float32] = np.maximum(np.asarray(scores, dtype=np.float32), np.float32(_MIN_WEIGHT))
     if len(views) < 2:
         return weights
     best = np.zeros(views.max() + 1, dtype=np.float32)
     np.maximum.at(best, views, weights)
-    shares: NDArray[np.float32] = weights * (best / np.bincount(views, weights=weights).astype(np.float32))[views]
-    return shares
+    total = np.zeros_like(best)
+    np.add.at(total, views, weights)
+    return (weights * (best / total)[views]).astype(np.float32)

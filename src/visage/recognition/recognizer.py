@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,15 +19,32 @@ from visage.bank.bank import Hit, MemoryBank
 from visage.bank.keys import KeySource
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
+from visage.bank.views import SAME_VIEW
+from visage.errors import BankError, DuplicatePerson, NoFaceDetected, PhotoNotFound, VisageError
 from visage.recognition import calibration
+from visage.recognition.choosing import Meant, Offer, Offered, face_in, meant
 from visage.recognition.decision import Decider, Likeness
-from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
+from visage.recognition.enrolment import (
+    USABLE,
+    Details,
+    by_prominence,
+    completed,
+    distinct,
+    dominant_face,
+    doubting,
+    enrolment_of,
+    is_same_picture,
+    misfits,
+    photos_of,
+    template_of,
+    usable,
+)
 from visage.recognition.report import Report, make_report
 from visage.recognition.sightings import Seen, Sightings
 from visage.recognition.tracker import SURELY_SAME, Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
+    Box,
     Caution,
     Consent,
     Detection,
@@ -40,13 +57,12 @@ from visage.types import (
     NewPhoto,
     Person,
     Photo,
-    PhotoOutcome,
     Status,
     Undo,
     Verification,
 )
 from visage.vision.align import portrait
-from visage.vision.embed import DIMENSION, MODEL_NAME, unit
+from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import Pipeline
 
@@ -142,28 +158,30 @@ class Recognizer:
         """
         pixels = decode(image, self._limits)
         height, width = pixels.shape[:2]
-        faces = self._pipeline.analyse(pixels)
+        faces = tuple(self._pipeline.analyse(pixels))
         try:
-            usable(dominant_face(faces, width, height))
+            face = usable(dominant_face(faces, width, height))
         except VisageError as error:
-            return Detection(width, height, tuple(faces), error)
-        return Detection(width, height, tuple(faces), None)
+            return Detection(width, height, faces, None, error)
+        return Detection(width, height, faces, face, None)
 
-    def verify_person(self, image: bytes, person_id: str) -> Verification:
-        """Is the face in an image this person's?
+    def verify_person(self, image: bytes, person_id: str, box: Box | None = None) -> Verification:
+        """Is the face in an image this person's? `box` says which face; else it is the one that stands out.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, PersonNotFound.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue, PersonNotFound.
         """
         person = self.bank.person(person_id)
-        face = self._dominant_face(image)
-        return self._verify(face.embedding, self.bank.template(person_id), person.embedding_count)
+        face = self._face(image, box)
+        return self._verify(face.embedding, self.bank.template(person_id), person.views)
 
-    def verify_images(self, image: bytes, image_2: bytes) -> Verification:
-        """Do two images show the same person?
+    def verify_images(
+        self, image: bytes, image_2: bytes, box: Box | None = None, box_2: Box | None = None
+    ) -> Verification:
+        """Do two images show the same person? Boxes as in `verify_person`.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue.
         """
-        first, second = self._dominant_face(image), self._dominant_face(image_2)
+        first, second = self._face(image, box), self._face(image_2, box_2, "box_2")
         return self._verify(first.embedding, second.embedding, 1)
 
     def enrol(
@@ -173,20 +191,29 @@ class Recognizer:
         relationship: str | None,
         metadata: Mapping[str, Any],
         images: Sequence[bytes],
+        boxes: Sequence[Box | None] = (),
         consent: Consent | None = None,
     ) -> Enrolment:
         """Remember a person from one or more photos.
 
-        A person of the same name whom the face matches gets the photos; otherwise a new person is made.
+        A person of the same name whom the face matches gets the photos; otherwise a new person is made. Where an
+        image shows several faces, `meant` says which is taken. What is here already is not kept twice, so that to ask
+        again changes nothing.
+
+        Args:
+            name: of the person.
+            relationship, metadata, consent: what else is known; of a person who is here already only what is new.
+            images: encoded.
+            boxes: for each image, or for none, which face is meant; None where that is not said.
 
         Raises:
-            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, FaceNotUsable: no image can be used; the
-                first one's error.
+            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, FaceNotUsable, InvalidValue: no image can be
+                used; the first one's error.
             DuplicatePerson: the face is known under another name, and the policy is to refuse that.
             BankError: the bank cannot be written.
         """
-        results = [self._prepare(image) for image in images]
-        return self._enrol(name, relationship, metadata, consent, results)
+        details = Details(relationship, metadata, consent)
+        return self._enrol(name, details, self._offers(images, boxes))
 
     def enrol_unknown(
         self,
@@ -202,53 +229,76 @@ class Recognizer:
         Raises: UnknownNotFound, DuplicatePerson, BankError.
         """
         unknown = self.unknowns.get(unknown_id)
-        enrolment = self._enrol(name, relationship, metadata, consent, [unknown.photo])
+        offer = Offer((Offered(Box(0, 0, 0, 0), unknown.photo),))  # where it was in its frame does not matter here
+        enrolment = self._enrol(name, Details(relationship, metadata, consent), [offer])
         self.unknowns.forget(unknown.unknown_id)
         return enrolment
 
-    def _enrol(
+    def add_photos(
         self,
-        name: str,
-        relationship: str | None,
-        metadata: Mapping[str, Any],
-        consent: Consent | None,
-        results: Sequence[NewPhoto | VisageError],
+        person_id: str,
+        images: Sequence[bytes],
+        boxes: Sequence[Box | None] = (),
+        details: Details = Details(),  # noqa: B008 - a tuple
     ) -> Enrolment:
-        photos = _usable(results)
-        template = _template(photos)
-        with self._enrolling:
-            namesake = self._namesake(name, template)
-            cautions = self._look_alikes(template, namesake)
-            if cautions and self._duplicate_policy == "reject" and namesake is None:
-                raise DuplicatePerson(details=dict(cautions[0].details))
-            if namesake is None:
-                person = self.bank.enrol(
-                    name=name, relationship=relationship, metadata=metadata, photos=photos, consent=consent
-                )
-                stored = self.bank.photos(person.person_id)
-            else:
-                cautions += self._misfits(namesake, photos)
-                stored = self.bank.add_photos(namesake.person_id, photos)
-                if consent is not None:
-                    self.bank.update(namesake.person_id, consent=consent)
-                person = self.bank.person(namesake.person_id)
-        self.unknowns.forget_like(template, SURELY_SAME)
-        return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *poor_photos(results)))
-
-    def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
         """Remember more photos of someone.
 
         Raises: as `enrol`, and PersonNotFound.
         """
-        person = self.bank.person(person_id)
-        results = [self._prepare(image) for image in images]
-        photos = _usable(results)
+        self.bank.person(person_id)
+        offers = self._offers(images, boxes)
         with self._enrolling:
-            cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
-            stored = self.bank.add_photos(person_id, photos)
-        return Enrolment(
-            self.bank.person(person_id), _outcomes(results, iter(stored)), (*cautions, *poor_photos(results))
+            person = self.bank.person(person_id)
+            return self._add(person, details, offers, self._meant(offers, [person]))
+
+    def _enrol(self, name: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
+        with self._enrolling:
+            namesakes = self.bank.named(name)
+            results = self._meant(offers, namesakes)
+            photos = photos_of(results)
+            template = template_of(photos)
+            namesake = self._namesake(namesakes, photos, template)
+            if namesake is None:
+                enrolment = self._add_person(name, details, offers, results)
+            else:
+                enrolment = self._add(namesake, details, offers, results)
+        self.unknowns.forget_like(template, SURELY_SAME)
+        return enrolment
+
+    def _add_person(
+        self, name: str, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
+    ) -> Enrolment:
+        photos = photos_of(results)
+        look_alikes = self._look_alikes(template_of(photos), None)
+        if look_alikes and self._duplicate_policy == "reject":
+            raise DuplicatePerson(details=dict(look_alikes[0].details))
+        fresh, places = distinct(photos)
+        person = self.bank.enrol(name=name, photos=fresh, **details._asdict())
+        kept = self.bank.photos(person.person_id)
+        return enrolment_of(person, offers, results, [kept[place] for place in places], {}, look_alikes)
+
+    def _add(
+        self, person: Person, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
+    ) -> Enrolment:
+        """Give a person photos, and what else is new."""
+        photos = photos_of(results)
+        held = {row: photo for row, new in enumerate(photos) if (photo := self._held(person, new)) is not None}
+        fresh, places = distinct([new for row, new in enumerate(photos) if row not in held])
+        before, threshold = self._before(person, photos, held), self._same_person_threshold(person.views)
+        # Of a request that is repeated, the first reply may never have been seen: all that it said is said again.
+        results = doubting(
+            results, [row in held and (each is None or each < threshold) for row, each in enumerate(before)]
         )
+        cautions = self._look_alikes(template_of(photos), person)
+        changes, kept_as_was = completed(person, details)
+        if changes:
+            self.bank.update(person.person_id, **changes)
+        stored = self.bank.add_photos(person.person_id, fresh) if fresh else ()
+        new = iter(places)
+        kept = [held[row] if row in held else stored[next(new)] for row in range(len(photos))]
+        person = self.bank.person(person.person_id)
+        cautions += [*misfits(person, results, before, threshold), *kept_as_was]
+        return enrolment_of(person, offers, results, kept, held, cautions)
 
     def reject_sighting(self, person_id: str, identification_id: str) -> Undo:
         """ "That's wrong": the face of an identification that was, or might have been, this person is not.
@@ -258,13 +308,15 @@ class Recognizer:
         person_id = self.bank.person(person_id).person_id
         return self.bank.reject(person_id, self._sightings.face_of(identification_id, person_id))
 
-    def reject_image(self, person_id: str, image: bytes) -> Undo:
-        """ "That's wrong": whoever in this image looks most like this person is not.
+    def reject_image(self, person_id: str, image: bytes, box: Box | None = None) -> Undo:
+        """ "That's wrong": whoever in this image looks most like this person is not; or who is in the box.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, PersonNotFound, BankError.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, InvalidValue, PersonNotFound, BankError.
         """
         template = self.bank.template(person_id)
         faces = self._pipeline.analyse(decode(image, self._limits))
+        if box is not None:
+            return self.bank.reject(person_id, face_in(faces, box).embedding)
         if not faces:
             raise NoFaceDetected
         nearest = max(faces, key=lambda face: float(face.embedding @ template))
@@ -358,17 +410,38 @@ class Recognizer:
             elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
                 self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
 
-    def _dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
+    def _face(self, image: bytes, box: Box | None, field: str = "box") -> Face:
+        """The face in a box, or the one that stands out."""
         pixels = decode(image, self._limits)
-        return dominant_face(self._pipeline.analyse(pixels, enrolling=enrolling), *pixels.shape[1::-1])
+        faces = self._pipeline.analyse(pixels)
+        return dominant_face(faces, *pixels.shape[1::-1]) if box is None else face_in(faces, box, field)
 
-    def _prepare(self, image: bytes) -> NewPhoto | VisageError:
+    def _offers(self, images: Sequence[bytes], boxes: Sequence[Box | None]) -> list[Offer]:
+        return [self._offer(image, box) for image, box in zip(images, boxes or [None] * len(images), strict=True)]
+
+    def _offer(self, image: bytes, box: Box | None) -> Offer:
         try:
-            face = usable(self._dominant_face(image, enrolling=True))
+            pixels = decode(image, self._limits)
+            faces = self._pipeline.analyse(pixels, enrolling=True)
+            if box is not None:
+                return Offer((_offered(usable(face_in(faces, box))),))
         except VisageError as error:
-            return error
-        assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
-        return _new_photo(face, face.portrait)
+            return Offer((), _without_frames(error))
+        size = pixels.shape[1::-1]
+        refusal = None
+        try:
+            usable(dominant_face(faces, *size))
+        except VisageError as error:
+            refusal = _without_frames(error)
+        able = [face for face in by_prominence(faces, *size) if face.quality.score >= USABLE]
+        return Offer(tuple(_offered(face) for face in able), refusal)
+
+    def _meant(self, offers: Sequence[Offer], known: Sequence[Person]) -> list[Meant | VisageError]:
+        return meant(
+            offers,
+            [(self.bank.template(each.person_id), self._same_person_threshold(each.views)) for each in known],
+            self._same_person_threshold(1),
+        )
 
     def _verify(self, probe: Embedding, template: Embedding, photos: int) -> Verification:
         similarity = float(probe @ template)
@@ -381,15 +454,32 @@ class Recognizer:
     def _same_person_threshold(self, photos: int) -> float:
         return self._decider.threshold(persons=1, photos=photos, fpir=_SAME_PERSON_FAR)
 
-    def _namesake(self, name: str, template: Embedding) -> Person | None:
-        """The person of this name whose face this is; the likeliest where there are several."""
+    def _namesake(
+        self, namesakes: Sequence[Person], photos: Sequence[NewPhoto], template: Embedding
+    ) -> Person | None:
+        """The person of this name who has one of these photos already, or whose face this is; of several the
+        likeliest."""
+        for person in namesakes:
+            if any(self._held(person, photo) for photo in photos):
+                return person
         matching = [
             (similarity, person)
-            for person in self.bank.named(name)
+            for person in namesakes
             if (similarity := float(template @ self.bank.template(person.person_id)))
-            >= self._same_person_threshold(person.embedding_count)
+            >= self._same_person_threshold(person.views)
         ]
         return max(matching, key=lambda pair: pair[0])[1] if matching else None
+
+    def _held(self, person: Person, new: NewPhoto) -> Photo | None:
+        """The photo of this person that is the same picture, where there is one."""
+        for photo, embedding in self.bank.embeddings(person.person_id):
+            if float(embedding @ new.embedding) >= SAME_VIEW:
+                try:
+                    if is_same_picture(self.bank.picture(person.person_id, photo.photo_id), new.picture):
+                        return photo
+                except (BankError, PhotoNotFound):  # it cannot be read, or is just being forgotten: it is no other
+                    continue
+        return None
 
     def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
         """A caution for the other person that this face would have been called."""
@@ -411,18 +501,13 @@ class Recognizer:
             )
         ]
 
-    def _misfits(self, person: Person, photos: Sequence[NewPhoto]) -> list[Caution]:
-        template = self.bank.template(person.person_id)
-        threshold = self._same_person_threshold(person.embedding_count)
-        return [
-            Caution(
-                "DOES_NOT_FIT",
-                f"Photo {index} does not look like the other photos of {person.name}",
-                {"photo": index, "similarity": round(float(photo.embedding @ template), 4)},
-            )
-            for index, photo in enumerate(photos, start=1)
-            if float(photo.embedding @ template) < threshold
-        ]
+    def _before(self, person: Person, photos: Sequence[NewPhoto], held: Mapping[int, Photo]) -> list[float | None]:
+        """How alike each photo is to those that the person had before it; None where there were none."""
+        likenesses: list[float | None] = []
+        for row, photo in enumerate(photos):
+            template = self.bank.template(person.person_id, without=held[row].photo_id if row in held else None)
+            likenesses.append(float(photo.embedding @ template) if template.any() else None)
+        return likenesses
 
 
 def _new_photo(face: Face, picture: Image) -> NewPhoto:
@@ -463,23 +548,11 @@ def open_recognizer(
     return Recognizer(pipeline, bank, decider, limits=limits, duplicate_policy=duplicate_policy)
 
 
-def _usable(results: Sequence[NewPhoto | VisageError]) -> list[NewPhoto]:
-    """The photos among the results; where there is none, the first error is raised."""
-    photos = [result for result in results if isinstance(result, NewPhoto)]
-    if not photos:
-        raise next(result for result in results if isinstance(result, VisageError))
-    return photos
+def _offered(face: Face) -> Offered:
+    assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
+    return Offered(face.box, _new_photo(face, face.portrait))
 
 
-def _template(photos: Sequence[NewPhoto]) -> Embedding:
-    return unit(np.mean([photo.embedding for photo in photos], axis=0, dtype=np.float32))
-
-
-def _outcomes(results: Sequence[NewPhoto | VisageError], stored: Iterator[Photo]) -> tuple[PhotoOutcome, ...]:
-    """One outcome an image, in order; `stored` yields the photos of the usable ones."""
-    return tuple(
-        PhotoOutcome(None, None, result)
-        if isinstance(result, VisageError)
-        else PhotoOutcome(next(stored), result.quality, None)
-        for result in results
-    )
+def _without_frames(error: VisageError) -> VisageError:
+    """An error that is kept for a while must not keep the picture that its frames hold."""
+    return error.with_traceback(None)

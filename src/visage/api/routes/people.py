@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query, Response
 from visage import errors
 from visage.api import schemas
 from visage.api.deps import (
+    BoxesField,
     ConsentField,
+    GivenConsentField,
     ImagesField,
     MetadataField,
     NameField,
@@ -34,6 +36,8 @@ from visage.api.schemas import (
     Registration,
 )
 from visage.errors import InvalidValue
+from visage.recognition.enrolment import Details
+from visage.types import Box
 
 router = APIRouter(tags=["people"])
 
@@ -58,10 +62,18 @@ async def register(
     metadata: MetadataField,
     consent: ConsentField,
     image: ImagesField,
+    box: BoxesField,
 ) -> Envelope[Registration]:
-    """Remember a person. The same name with a matching face adds the photo to that person."""
+    """Remember a person. The same name with a matching face adds the photo to that person; a photo that is here
+    already is kept once, so the request may be repeated."""
     enrolment = await service.compute(
-        recognizer.enrol, name=name, relationship=relationship, metadata=metadata, images=image, consent=consent
+        recognizer.enrol,
+        name=name,
+        relationship=relationship,
+        metadata=metadata,
+        images=image,
+        boxes=one_each(box, image),
+        consent=consent,
     )
     return Envelope(data=schemas.registration(enrolment))
 
@@ -139,10 +151,20 @@ async def delete_person(recognizer: RecognizerDep, service: ServiceDep, person_i
     responses=refusals(*_PHOTO_ERRORS, errors.PersonNotFound),
 )
 async def add_photos(
-    recognizer: RecognizerDep, service: ServiceDep, person_id: str, image: ImagesField
+    *,
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    person_id: str,
+    relationship: RelationshipField,
+    metadata: MetadataField,
+    consent: GivenConsentField,
+    image: ImagesField,
+    box: BoxesField,
 ) -> Envelope[PhotosAdded]:
-    """Remember more photos of a person."""
-    return Envelope(data=schemas.photos_added(await service.compute(recognizer.add_photos, person_id, image)))
+    """Remember more photos of a person; and what else is sent, where it was not known yet."""
+    details = Details(relationship, metadata, consent)
+    enrolment = await service.compute(recognizer.add_photos, person_id, image, one_each(box, image), details)
+    return Envelope(data=schemas.photos_added(enrolment))
 
 
 @router.get(
@@ -171,6 +193,17 @@ async def delete_photo(
     """Forget one photo of a person."""
     complete = await service.store(recognizer.bank.forget_photo, person_id, photo_id)
     return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=complete))
+
+
+def one_each(boxes: list[Box | None], images: list[bytes]) -> list[Box | None]:
+    """The boxes themselves.
+
+    Raises:
+        InvalidValue: there are some, but not one for each image.
+    """
+    if boxes and len(boxes) != len(images):
+        raise InvalidValue.of("box", f"send one for each image: {len(images)}, not {len(boxes)}")
+    return boxes
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
