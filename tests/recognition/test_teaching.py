@@ -360,7 +360,7 @@ def copies(picture: PillowImage.Image) -> list[bytes]:
 @pytest.mark.parametrize("kind", [copies, lambda picture: frames(picture, 5)], ids=["copies", "frames"])
 def test_near_copies_count_as_one_view(recognizer: Recognizer, pictures: Pictures, kind: Any) -> None:
     """Confidence in a face that is hard to tell is that of one photo, however often it is sent."""
-    hard = jpeg(pictures["obama2"].filter(ImageFilter.GaussianBlur(7)))
+    hard = jpeg(pictures["obama2"].filter(ImageFilter.GaussianBlur(5.5)))
     images = kind(pictures["obama"])
     person = teach(recognizer, "Barack", images[0]).person
     (once,) = recognizer.identify(hard).faces
@@ -395,6 +395,16 @@ def test_a_warning_names_the_photo_as_it_was_sent(recognizer: Recognizer, pictur
     person = teach(recognizer, "Barack", jpeg(pictures["obama"])).person
     added = recognizer.add_photos(person.person_id, [b"junk", jpeg(pictures["biden"]), jpeg(pictures["obama2"])])
     assert caution(added, "DOES_NOT_FIT").details["photo"] == 2
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_stranger_among_the_first_photos_of_a_person_is_noticed(
+    recognizer: Recognizer, pictures: Pictures, place: int
+) -> None:
+    keys = ["obama", "obama2"]
+    keys.insert(place, "biden")
+    first = [teach(recognizer, "Barack", *(jpeg(pictures[key]) for key in keys)) for _ in range(2)]
+    assert [caution(each, "DOES_NOT_FIT").details["photo"] for each in first] == [place + 1] * 2
 
 
 # --- what else a request brings

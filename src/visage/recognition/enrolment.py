@@ -172,10 +172,19 @@ def doubting(results: Sequence[Meant | VisageError], doubtful: Sequence[bool]) -
     ]
 
 
+def likenesses_among(photos: Sequence[NewPhoto]) -> list[float | None]:
+    """How alike each photo is to the others; None where there are no two others: of two, neither is the wrong one."""
+    found: list[float | None] = []
+    for photo in photos:
+        others = [each for each in photos if float(each.embedding @ photo.embedding) < SAME_VIEW]
+        found.append(float(photo.embedding @ template_of(others)) if len(others) > 1 else None)
+    return found
+
+
 def misfits(
-    person: Person, results: Sequence[Meant | VisageError], before: Sequence[float | None], threshold: float
+    person: Person, results: Sequence[Meant | VisageError], likenesses: Sequence[float | None], threshold: float
 ) -> list[Caution]:
-    """A caution for each photo that does not look like those that the person had before."""
+    """A caution for each photo that is too little like the person's others; None where there are no others."""
     rows = [index for index, result in enumerate(results, start=1) if isinstance(result, Meant)]
     return [
         Caution(
@@ -183,7 +192,7 @@ def misfits(
             f"Photo {index} does not look like the other photos of {person.name}",
             {"photo": index, "similarity": round(similarity, 4)},
         )
-        for index, similarity in zip(rows, before, strict=True)
+        for index, similarity in zip(rows, likenesses, strict=True)
         if similarity is not None and similarity < threshold
     ]
 

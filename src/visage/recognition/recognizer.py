@@ -34,6 +34,7 @@ from visage.recognition.enrolment import (
     doubting,
     enrolment_of,
     is_same_picture,
+    likenesses_among,
     misfits,
     photos_of,
     template_of,
@@ -275,7 +276,9 @@ class Recognizer:
         fresh, places = distinct(photos)
         person = self.bank.enrol(name=name, photos=fresh, **details._asdict())
         kept = self.bank.photos(person.person_id)
-        return enrolment_of(person, offers, results, [kept[place] for place in places], {}, look_alikes)
+        unlike = misfits(person, results, likenesses_among(photos), self._same_person_threshold(1))
+        cautions = [*look_alikes, *unlike]
+        return enrolment_of(person, offers, results, [kept[place] for place in places], {}, cautions)
 
     def _add(
         self, person: Person, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
