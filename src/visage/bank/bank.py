@@ -236,7 +236,7 @@ class MemoryBank:
         with self._turn:
             return self._template(self.person(person_id).person_id, without)
 
-    def embeddings(self, person_id: str) -> tuple[tuple[Photo, Embedding], ...]:
+    def embedded(self, person_id: str) -> tuple[tuple[Photo, Embedding], ...]:
         """A person's photos that this model has embedded, oldest first.
 
         Raises:

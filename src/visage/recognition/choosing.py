@@ -44,7 +44,7 @@ class Meant:
 
     Attributes:
         face: the one.
-        doubtful: it may be another one, where there is one: nobody who is known chose.
+        doubtful: it may be another one, where there is one: nobody of that name is known, or two look like them.
     """
 
     face: Offered
@@ -121,12 +121,11 @@ def meant(
 
     Returns: for each image the face, or why there is none.
     """
-    of_known = _known_in(offers, known)
-    taken = of_known or _agreed(offers, same_person)
+    taken = _known_in(offers, known) or _agreed(offers, same_person)
     results: list[Meant | VisageError] = []
     for image, offer in enumerate(offers):
         if image in taken:
-            results.append(Meant(offer.faces[taken[image]], doubtful=not of_known))
+            results.append(taken[image])
         elif offer.refusal is not None:
             results.append(offer.refusal)
         else:
@@ -134,24 +133,26 @@ def meant(
     return results
 
 
-def _known_in(offers: Sequence[Offer], known: Sequence[tuple[Embedding, float]]) -> dict[int, int]:
-    """Of one person, of those who are known by the name, the face in each image that shows one; the person whom the
-    most images show, the likeliest where there are several."""
+def _known_in(offers: Sequence[Offer], known: Sequence[tuple[Embedding, float]]) -> dict[int, Meant]:
+    """Of one person, of those who are known by the name, the face in each image that shows one: the person whom the
+    most images show, of several the likeliest. In doubt where two faces match, as those of sisters do."""
     best: tuple[int, float] = (0, -1.0)
-    found: dict[int, int] = {}
+    found: dict[int, Meant] = {}
     for template, threshold in known:
-        places, nearest = {}, -1.0
+        shown, nearest = {}, -1.0
         for image, offer in enumerate(offers):
             likenesses = [float(face.photo.embedding @ template) for face in offer.faces]
-            if likenesses and max(likenesses) >= threshold:
-                places[image] = likenesses.index(max(likenesses))
+            matching = sum(likeness >= threshold for likeness in likenesses)
+            if matching:
+                face = offer.faces[likenesses.index(max(likenesses))]
+                shown[image] = Meant(face, doubtful=matching > 1)
                 nearest = max(nearest, *likenesses)
-        if (len(places), nearest) > best:
-            best, found = (len(places), nearest), places
+        if (len(shown), nearest) > best:
+            best, found = (len(shown), nearest), shown
     return found
 
 
-def _agreed(offers: Sequence[Offer], same_person: float) -> dict[int, int]:
+def _agreed(offers: Sequence[Offer], same_person: float) -> dict[int, Meant]:
     """The faces, one an image, of the person whom the most images show. Where several persons are in as many, as a
     couple is, of those the one who stands out in the most, and then in the first; nobody where nobody stands out."""
     faces = [(image, place) for image, offer in enumerate(offers) for place in range(len(offer.faces))]
@@ -173,9 +174,10 @@ def _agreed(offers: Sequence[Offer], same_person: float) -> dict[int, int]:
     undecided = any(ranks[row] == ranks[winner] and not same[row, winner] for row in range(len(faces)))
     if ranks[winner][0] < 2 or undecided:
         return {}
-    found: dict[int, int] = {}
+    found: dict[int, Meant] = {}
     for row in np.flatnonzero(same[winner])[np.argsort(likenesses[winner][same[winner]])]:
-        found[int(images[row])] = faces[row][1]  # the most alike comes last, and stays
+        image, place = faces[row]
+        found[image] = Meant(offers[image].faces[place], doubtful=True)  # the most alike comes last, and stays
     return found
 
 

@@ -250,7 +250,7 @@ class Recognizer:
         offers = self._offers(images, boxes)
         with self._enrolling:
             person = self.bank.person(person_id)
-            return self._add(person, details, offers, self._meant(offers, [person]))
+            return self._add_to(person, details, offers, self._meant(offers, [person]))
 
     def _enrol(self, name: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
         with self._enrolling:
@@ -262,7 +262,7 @@ class Recognizer:
             if namesake is None:
                 enrolment = self._add_person(name, details, offers, results)
             else:
-                enrolment = self._add(namesake, details, offers, results)
+                enrolment = self._add_to(namesake, details, offers, results)
         self.unknowns.forget_like(template, SURELY_SAME)
         return enrolment
 
@@ -280,7 +280,7 @@ class Recognizer:
         cautions = [*look_alikes, *unlike]
         return enrolment_of(person, offers, results, [kept[place] for place in places], {}, cautions)
 
-    def _add(
+    def _add_to(
         self, person: Person, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
     ) -> Enrolment:
         """Give a person photos, and what else is new."""
@@ -475,7 +475,7 @@ class Recognizer:
 
     def _held(self, person: Person, new: NewPhoto) -> Photo | None:
         """The photo of this person that is the same picture, where there is one."""
-        for photo, embedding in self.bank.embeddings(person.person_id):
+        for photo, embedding in self.bank.embedded(person.person_id):
             if float(embedding @ new.embedding) >= SAME_VIEW:
                 try:
                     if is_same_picture(self.bank.picture(person.person_id, photo.photo_id), new.picture):

@@ -173,6 +173,11 @@ export function registration(details: Details) {
   };
 }
 
+/** Something that was sent is not kept: the person was here already, with other words. */
+export function isAsWas({ warnings }: Pick<Schema["PhotosAdded"], "warnings">): boolean {
+  return warnings.some((warning) => warning.code === "KEPT_AS_WAS");
+}
+
 /** The field of a form that says who agreed. */
 export function consentField(consent: Consent) {
   return { consent: consent === null ? null : JSON.stringify(consent) };

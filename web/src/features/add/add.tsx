@@ -2,7 +2,7 @@ import { Camera, Check, UserPlus, Users, Video } from "lucide-react";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useSearch } from "wouter";
 import type { Schema } from "@/client/api";
-import { type Details, useAddPhotos, usePerson, useRegister } from "@/client/people";
+import { type Details, isAsWas, useAddPhotos, usePerson, useRegister } from "@/client/people";
 import { Button, ButtonLink } from "@/components/button";
 import { Card, Page } from "@/components/page";
 import { Await } from "@/components/states";
@@ -81,6 +81,7 @@ function Add({ to }: { to: Named | null }) {
     let other: Named | null = null;
     let settled = queue;
     let views = 0;
+    let asWas = false;
     const said: string[] = [];
     try {
       for (const batch of batches(queue)) {
@@ -96,6 +97,7 @@ function Add({ to }: { to: Named | null }) {
         other ??= resembled(reply.warnings);
         settled = settle(settled, batch, reply.photos);
         views = reply.views;
+        asWas ||= isAsWas(reply);
         said.push(...reply.warnings.map((warning) => warning.code));
         setQueue(settled);
       }
@@ -114,7 +116,7 @@ function Add({ to }: { to: Named | null }) {
       copies,
       refused: count("refused"),
       views,
-      asWas: said.includes("KEPT_AS_WAS"),
+      asWas,
       misfit: said.includes("DOES_NOT_FIT"),
       other,
       known: to !== null,

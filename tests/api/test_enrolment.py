@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from tests.api.conftest import Server, client, server
 from tests.api.test_rest import data, error, picture, register
-from tests.recognition.test_teaching import beside, jpeg, pictures, small
+from tests.recognition.test_enrolment import beside, jpeg, pictures, small
 from tests.test_cli import refusal, said, visage
 
 __all__ = ["client", "pictures", "server"]

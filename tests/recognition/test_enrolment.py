@@ -136,6 +136,15 @@ def test_one_of_a_group_is_found_when_known_by_the_name_and_nobody_else_is(
         teach(recognizer, "Jim", group)
 
 
+def test_where_two_match_the_one_who_is_known_the_other_is_named_in_a_warning(
+    recognizer: Recognizer, pictures: Pictures
+) -> None:
+    """A twin, or a picture on the wall."""
+    teach(recognizer, "Barack", jpeg(pictures["obama"]))
+    taught = teach(recognizer, "Barack", beside(small(pictures["obama2"], 0.6), pictures["obama3"]))
+    assert (taught.person.embedding_count, codes(taught)) == (2, ["OTHER_FACES"])
+
+
 def test_of_two_strangers_the_nearer_is_taken_and_the_other_named_in_a_warning(
     recognizer: Recognizer, pictures: Pictures
 ) -> None:
