@@ -33,7 +33,7 @@ class Bank:
     def __init__(self, templates: list[Embedding], decider: Decider) -> None:
         now = datetime.now(UTC)
         self.templates = np.stack(templates)
-        self.persons = [Person(str(i), str(i), None, {}, now, now, 3) for i in range(len(templates))]
+        self.persons = [Person(str(i), str(i), None, {}, now, now, 3, 3) for i in range(len(templates))]
         self.decider = decider
 
     def name(self, probe: Embedding, rejected_as: str | None = None, look: Embedding | None = None) -> str | None:

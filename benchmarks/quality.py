@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from visage.bank.bank import template_weight
+from visage.bank.views import template_weights, views_of
 from visage.recognition.enrolment import USABLE, prominence
 from visage.types import Face, Image
 from visage.vision import weights
@@ -469,7 +469,9 @@ def _identify(
                 np.average(
                     looks.embeddings[rows],
                     axis=0,
-                    weights=[template_weight(int(score)) if weighed else 1.0 for score in looks.scores[rows]],
+                    weights=template_weights(looks.scores[rows].tolist(), views_of(looks.embeddings[rows]))
+                    if weighed
+                    else None,
                 )
                 for rows in chosen
             ]

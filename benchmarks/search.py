@@ -132,7 +132,7 @@ def decisions(found: list[tuple[str, float]], size: int) -> tuple[str, str | Non
     """What would be said: status, and who."""
     decider = Decider(calibration.load(MODEL_NAME), target_fpir=0.01)
     now = datetime.now(UTC)
-    likenesses = [Likeness(Person(key, key, None, {}, now, now, 1), similarity) for key, similarity in found]
+    likenesses = [Likeness(Person(key, key, None, {}, now, now, 1, 1), similarity) for key, similarity in found]
     (verdict,) = decider.decide([likenesses], qualities=[100], persons=size)
     return verdict.status.value, verdict.match.person.person_id if verdict.match else None
 

@@ -128,6 +128,8 @@ class Person:
     created_at: datetime
     updated_at: datetime
     embedding_count: int = 0
+    views: int = 0
+    """Distinct views among the photos that are embedded: near copies of each other are one."""
     consent: Consent | None = None
     last_seen_at: datetime | None = None
     """Kept only where a carer has switched that on; within an hour."""
@@ -210,11 +212,13 @@ class IdentifiedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """The faces of one image, before anyone asks whose they are; `refusal` is why it could not be registered."""
+    """The faces of one image, before anyone asks whose they are: which one it would be registered as, or why it could
+    not be."""
 
     width: int
     height: int
     faces: tuple[Face, ...]
+    meant: Face | None
     refusal: VisageError | None
     passed_over: int = 0
     """Smaller faces that were not looked at."""

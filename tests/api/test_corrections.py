@@ -309,7 +309,7 @@ def test_the_report_shows_what_to_look_at(client: httpx.Client, photos: Photos) 
         for one, n in ((joe, "Joe"), (joseph, "ＪＯＳＥＰＨ"))
     }
     assert report["persons"] == 3
-    assert report["thin"] == [{**name[one], "embedding_count": 1} for one in (joe, joseph)]
+    assert report["thin"] == [{**name[one], "embedding_count": 1, "views": 1} for one in (joe, joseph)]
     assert [(each["name"], each["advice"]["view"]) for each in report["advice"]] == [
         ("Joe", "another_day"),
         ("ＪＯＳＥＰＨ", "another_day"),

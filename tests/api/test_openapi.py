@@ -114,7 +114,7 @@ def test_every_operation_has_a_stable_id_and_documents_its_errors() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.dictionaries(
-        st.sampled_from(["name", "relationship", "metadata", "person_id", "image", "other"]),
+        st.sampled_from(["name", "relationship", "metadata", "person_id", "image", "box", "box_2", "other"]),
         st.text(max_size=300),
         max_size=5,
     ),

@@ -29,7 +29,7 @@ def make_old_bank(folder: Path, revision: str = "0002") -> list[Person]:
         command.upgrade(config, revision)
     engine.dispose()
     people = [
-        Person(f"person-{seed}", name, "aunt", {"k": f"v{seed}"}, MADE, MADE, 1)
+        Person(f"person-{seed}", name, "aunt", {"k": f"v{seed}"}, MADE, MADE, 1, 1)
         for seed, name in enumerate(("Ann", "Bob"), start=1)
     ]
     with closing(sqlite3.connect(folder / FILE_NAME)) as file, file:

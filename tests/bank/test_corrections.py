@@ -480,7 +480,7 @@ def test_a_bank_of_the_first_version_opens_and_can_be_corrected(open_bank: OPENE
         command.upgrade(config, "0001")
     engine.dispose()
     now = datetime(2025, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-    people = [Person(f"person-{seed}", f"P{seed}", "aunt", {"k": seed}, now, now, 1) for seed in (1, 2)]
+    people = [Person(f"person-{seed}", f"P{seed}", "aunt", {"k": seed}, now, now, 1, 1) for seed in (1, 2)]
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
         for seed, person in enumerate(people, start=1):
             row = {name: value for name, value in person_to_json(person).items() if name not in NEW_COLUMNS}

@@ -47,6 +47,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_bytes(scenes.photo(person))
     (folder / "wall.jpg").write_bytes(scenes.jpeg(scenes.room()))
     (folder / "party.jpg").write_bytes(scenes.jpeg(scenes.side_by_side(OBAMA, BIDEN, heads=1.8)))
+    couple = scenes.side_by_side(OBAMA, BIDEN, heads=1.8)
+    couple[:, 480:] = 110
+    couple[270:, 600:840] = scenes.close_up(BIDEN, 240, 270)
+    (folder / "couple.jpg").write_bytes(scenes.jpeg(couple))
     (folder / "night.jpg").write_bytes(scenes.jpeg(scenes.darkened(scenes.close_up(BIDEN, 480, 600), 0.12)))
     (folder / "letter.jpg").write_text("Dear Anna, no picture this time.")
     return folder
@@ -138,15 +142,70 @@ def test_each_file_says_what_is_wrong_with_it_and_the_good_ones_are_kept(
     visits.expected = ("refused: 400 POST",)  # the letter
     page.locator("input[type=file]").set_input_files(chosen)
     rows = page.get_by_role("list", name="Photos so far").get_by_role("listitem")
-    said = ["Good", "No face was found", "several faces", "not a JPEG or PNG"]
+    said = ["Good", "No face was found", "Several people", "not a JPEG or PNG"]
     for name, words in zip(chosen, said, strict=True):
         expect(rows.filter(has_text=name.name)).to_contain_text(words)
+    rows.filter(has_text="party.jpg").get_by_role("button", name="Leave this photo out").click()
     page.get_by_label("Name").fill("Anna <b>Eileen</b>")
     page.get_by_label("Relationship").fill("Daughter")
     page.get_by_label("Name").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Visage knows Anna <b>Eileen</b> now")
-    expect(page.get_by_text("3 could not be used.")).to_be_visible()
+    expect(page.get_by_text("2 could not be used.")).to_be_visible()
     assert names(home) == ["Anna <b>Eileen</b>"]
+
+
+@pytest.mark.parametrize("options", [{}, {"viewport": PHONE, "color_scheme": "dark"}], ids=["desktop", "phone"])
+def test_in_a_photo_of_several_people_a_finger_chooses(
+    visits: Visits, home: Home, files: Path, check_axe: Callable[[Page], None], options: dict[str, Any]
+) -> None:
+    page = visits.open("/add", reduced_motion="reduce", has_touch=True, **options)
+    page.locator("input[type=file]").set_input_files(files / "party.jpg")
+    faces = page.get_by_role("group", name="Touch the one who is meant").get_by_role("radio")
+    expect(faces).to_have_count(2)
+    page.get_by_label("Name").fill("Joe")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_role("alert")).to_contain_text("touch the one who is meant")
+    check_axe(page)
+    page.get_by_role("radio", name="Face 2 of 2, from the left").tap()
+    expect(page.get_by_text("Good", exact=True)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_role("radio", name="Face 2 of 2, from the left")).to_be_checked()
+    check_axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_role("heading", name="Visage knows Joe now")).to_be_visible()
+    with home.client() as client:
+        seen = client.post("/identify", files={"image": scenes.photo(BIDEN)}).json()["data"]
+    assert seen["match"]["name"] == "Joe"
+
+
+def test_who_stands_out_is_marked_and_a_key_chooses_another(visits: Visits, home: Home, files: Path) -> None:
+    page = visits.open("/add")
+    page.locator("input[type=file]").set_input_files(files / "couple.jpg")
+    first, second = (page.get_by_role("radio", name=f"Face {number} of 2") for number in (1, 2))
+    expect(first).to_be_checked()
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(second).to_be_checked()
+    page.get_by_label("Name").fill("Joe")
+    page.get_by_role("button", name="Remember Joe").click()
+    expect(page.get_by_role("heading", name="Visage knows Joe now")).to_be_visible()
+    with home.client() as client:
+        seen = client.post("/identify", files={"image": scenes.photo(BIDEN)}).json()["data"]
+    assert seen["match"]["name"] == "Joe"
+
+
+def test_what_was_here_already_is_said(visits: Visits, home: Home, files: Path) -> None:
+    page = visits.open("/add")
+    for relationship, words in (("Friend", "One photo was kept."), ("Brother", "One photo was here already.")):
+        page.locator("input[type=file]").set_input_files(files / "joe.jpg")
+        expect(page.get_by_text("Good", exact=True)).to_be_visible()
+        page.get_by_label("Name").fill("Joe")
+        page.get_by_label("Relationship").fill(relationship)
+        page.get_by_role("button", name="Remember Joe").click()
+        expect(page.get_by_text(words)).to_be_visible()
+        expect(page.get_by_text("What is known stays as it was")).to_have_count(0 if relationship == "Friend" else 1)
+        page.get_by_role("button", name="Add another person").click()
 
 
 def test_photos_are_dropped_onto_a_person_who_is_here_already(visits: Visits, home: Home) -> None:

@@ -22,7 +22,7 @@ CALIBRATION = calibration.load(MODEL_NAME)
 def person(name: str, photos: int = 3) -> Person:
     """Someone with so many photos."""
     now = datetime.now(UTC)
-    return Person(name, name, None, {}, now, now, photos)
+    return Person(name, name, None, {}, now, now, photos, photos)
 
 
 def decide(*faces: list[tuple[str, float]], persons: int = 100, threshold: float | None = None) -> list[Verdict]:

@@ -41,10 +41,11 @@ def looks_of(owners: NDArray[np.int64], embeddings: Vectors, weights: Vectors | 
     totals = np.zeros((len(counts), embeddings.shape[1]), dtype=np.float32)
     np.add.at(totals, owners, weights[:, None] * embeddings)
     return Looks(
-        persons=tuple(Person(str(i), f"P{i}", None, {}, now, now, int(n)) for i, n in enumerate(counts)),
+        persons=tuple(Person(str(i), f"P{i}", None, {}, now, now, int(n), int(n)) for i, n in enumerate(counts)),
         templates=unit(totals),
         photos=tuple(Photo(f"photo-{i}", str(owner), Quality(80), now) for i, owner in enumerate(owners)),
         owners=owners,
+        views=np.array([(owners[:i] == owner).sum() for i, owner in enumerate(owners)]),
         embeddings=embeddings,
         weights=weights,
     )

@@ -315,7 +315,7 @@ def test_what_would_help_most_is_said(recognizer: Recognizer, photos: Photos) ->
 
 def test_someone_who_always_looks_away_is_asked_to_look_into_the_camera() -> None:
     turned = Photo("1", "1", Quality(70, (Issue.TURNED_AWAY,)), datetime.now(UTC))
-    found = advice("Ann", [turned, turned])
+    found = advice("Ann", [turned, turned], views=2)
     assert found is not None
     assert (found.code, found.view) == ("MORE_PHOTOS", "into_the_camera")
-    assert advice("Ann", []) is None
+    assert advice("Ann", [], views=0) is None

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Schema } from "@/client/api";
 import { guide, isSteady, type View, WATCHING, watch } from "@/features/add/guidance";
 
-type Face = Schema["Face"];
+type Face = Schema["DetectedFace"];
 type Issue = Schema["Issue"];
 
 const face = (
@@ -15,6 +15,8 @@ const face = (
     detection_score: 0.99,
     quality: { score, issues, advice: [] },
     pose: { yaw, pitch },
+    usable: true,
+    stands_out: true,
   } satisfies Face;
 };
 const seen = (faces: Face[], code: string | null = null) => ({

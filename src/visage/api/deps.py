@@ -14,13 +14,14 @@ from fastapi.requests import HTTPConnection
 from visage.api.access import Principal
 from visage.api.service import Service
 from visage.errors import InvalidValue
+from visage.recognition.enrolment import MAX_METADATA_BYTES, fits
 from visage.recognition.recognizer import Recognizer
-from visage.types import Consent
+from visage.types import Box, Consent
 
 MAX_IMAGES = 10
 MAX_NAME = 200
-MAX_METADATA_BYTES = 16 * 1024
 _MAX_METADATA_DEPTH = 32
+_MAX_COORDINATE = 1e6
 
 
 def get_service(connection: HTTPConnection) -> Service:
@@ -123,9 +124,33 @@ def clean_metadata(metadata: Any) -> dict[str, Any]:
         raise InvalidValue.of("metadata", "must be a JSON object")
     if not _is_plain(metadata, _MAX_METADATA_DEPTH):
         raise InvalidValue.of("metadata", "holds a value that JSON cannot carry, or is nested too deeply")
-    if len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+    if not fits(metadata):
         raise InvalidValue.of("metadata", f"must not be longer than {MAX_METADATA_BYTES:,} bytes")
     return metadata
+
+
+def clean_box(field: str, text: str) -> Box | None:
+    """A box; nothing, or null, is none.
+
+    Raises:
+        InvalidValue: it is neither.
+    """
+    try:
+        parsed = json.loads(text or "null")
+    except (ValueError, RecursionError) as exc:
+        raise InvalidValue.of(field, "must be a JSON object with x, y, width, height") from exc
+    if parsed is None:
+        return None
+    if not isinstance(parsed, dict) or parsed.keys() != {"x", "y", "width", "height"}:
+        raise InvalidValue.of(field, "must be a JSON object with x, y, width, height")
+    # A bool is an int to Python, and json reads NaN.
+    numbers = [parsed[key] for key in ("x", "y", "width", "height")]
+    if not all(type(number) in (int, float) and 0 <= number <= _MAX_COORDINATE for number in numbers):
+        raise InvalidValue.of(field, "must have numbers of pixels, from 0 on")
+    box = Box(*map(float, numbers))
+    if not box.width or not box.height:
+        raise InvalidValue.of(field, "must have a width and a height")
+    return box
 
 
 def _text(field: str, value: str) -> str:
@@ -178,8 +203,7 @@ def metadata_field(
         raise InvalidValue.of("metadata", "must be a JSON object") from exc
 
 
-def consent_field(
-    service: ServiceDep,
+def given_consent_field(
     consent: Annotated[
         str | None,
         Form(
@@ -189,16 +213,24 @@ def consent_field(
         ),
     ] = None,
 ) -> Consent | None:
-    """The form field `consent`; it may be asked for."""
+    """The form field `consent`."""
     if consent is None:
-        if service.preferences.require_consent:
-            raise InvalidValue.of("consent", "is needed here: who agreed, in what capacity, when")
         return None
     try:
         parsed = json.loads(consent)
     except (ValueError, RecursionError) as exc:
         raise InvalidValue.of("consent", "must be a JSON object") from exc
     return clean_consent(parsed)
+
+
+GivenConsentField = Annotated[Consent | None, Depends(given_consent_field)]
+
+
+def consent_field(service: ServiceDep, consent: GivenConsentField) -> Consent | None:
+    """The form field `consent`; it may be asked for."""
+    if consent is None and service.preferences.require_consent:
+        raise InvalidValue.of("consent", "is needed here: who agreed, in what capacity, when")
+    return consent
 
 
 async def images_field(
@@ -208,6 +240,29 @@ async def images_field(
     if len(image) > MAX_IMAGES:
         raise InvalidValue.of("image", f"must not be repeated more than {MAX_IMAGES} times")
     return [await upload.read() for upload in image]
+
+
+_BOX = "Which face is meant where there are several: a JSON object with `x`, `y`, `width`, `height`, in pixels"
+
+
+def boxes_field(
+    box: Annotated[
+        list[str] | None,
+        Form(description=f"{_BOX}; with several images one for each, in order, null where nothing is to be said"),
+    ] = None,
+) -> list[Box | None]:
+    """The form field `box`, repeated."""
+    return [clean_box("box", text) for text in box or ()]
+
+
+def box_field(box: Annotated[str | None, Form(description=_BOX)] = None) -> Box | None:
+    """The form field `box`."""
+    return None if box is None else clean_box("box", box)
+
+
+def box_2_field(box_2: Annotated[str | None, Form(description="The same in `image_2`")] = None) -> Box | None:
+    """The form field `box_2`."""
+    return None if box_2 is None else clean_box("box_2", box_2)
 
 
 async def image_field(image: Annotated[UploadFile, File(description="JPEG or PNG")]) -> bytes:
@@ -227,5 +282,8 @@ RelationshipField = Annotated[str | None, Depends(relationship_field)]
 MetadataField = Annotated[dict[str, Any], Depends(metadata_field)]
 ConsentField = Annotated[Consent | None, Depends(consent_field)]
 ImagesField = Annotated[list[bytes], Depends(images_field)]
+BoxesField = Annotated[list[Box | None], Depends(boxes_field)]
+BoxField = Annotated[Box | None, Depends(box_field)]
+Box2Field = Annotated[Box | None, Depends(box_2_field)]
 ImageField = Annotated[bytes, Depends(image_field)]
 Image2Field = Annotated[bytes | None, Depends(image_2_field)]

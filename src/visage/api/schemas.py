@@ -12,6 +12,7 @@ from visage import types
 from visage.bank.bank import name_key
 from visage.bank.store import consent_to_json
 from visage.recognition import sightings, unknowns
+from visage.recognition.enrolment import USABLE
 from visage.recognition.report import Report
 from visage.vision.quality import ADVICE
 
@@ -24,6 +25,8 @@ Time = Annotated[
 ]
 """RFC 3339, UTC, whole seconds."""
 
+_VIEWS = "Different views among the photos; near copies of a photo are one"
+
 _PERSON_ID = "9b2f6c1e-8f0a-4a52-9c55-0d6f2b6f3a10"
 _PERSON: dict[str, Any] = {
     "person_id": _PERSON_ID,
@@ -31,6 +34,7 @@ _PERSON: dict[str, Any] = {
     "relationship": "Friend",
     "metadata": {},
     "embedding_count": 1,
+    "views": 1,
     "created_at": "2025-12-04T10:30:00Z",
     "updated_at": "2025-12-04T10:30:00Z",
 }
@@ -144,6 +148,13 @@ class Face(BaseModel):
     pose: Pose
 
 
+class DetectedFace(Face):
+    """A face, and what registering the image would make of it."""
+
+    usable: bool = Field(description="It can be seen well enough to be remembered; `box` chooses among several")
+    stands_out: bool = Field(description="Without `box`, and where nobody is known by the name, it is the one")
+
+
 class IdentifiedFace(Face):
     """A face, and who it is."""
 
@@ -188,7 +199,7 @@ class Detection(BaseModel):
     """The faces of an image, and whether it could be registered."""
 
     image: ImageSize
-    faces: list[Face]
+    faces: list[DetectedFace]
     faces_passed_over: int = Field(description=_PASSED_OVER)
     usable: bool = Field(description="Registering this image would accept it")
     refusal: Refusal | None = Field(description="Why it would not")
@@ -231,6 +242,7 @@ class Person(BaseModel):
     relationship: str | None
     metadata: dict[str, Any]
     embedding_count: int
+    views: int = Field(description=_VIEWS)
     created_at: Time
     updated_at: Time
     consent: Consent | None = None
@@ -319,6 +331,7 @@ class PhotosAdded(BaseModel):
 
     person_id: str
     embedding_count: int
+    views: int = Field(description=_VIEWS)
     photos: list[PhotoOutcome]
     warnings: list[Warning_]
     advice: Help | None = Field(description="What would help more; null where there is enough")
@@ -399,9 +412,10 @@ class PersonName(BaseModel):
 
 
 class Thin(PersonName):
-    """Someone with fewer than three photos."""
+    """Someone of whom there are photos of fewer than three views."""
 
     embedding_count: int
+    views: int = Field(description=_VIEWS)
 
 
 class LookAlikes(BaseModel):
@@ -542,7 +556,7 @@ def bank_report(
     """As on the wire."""
     return BankReport(
         persons=report.persons,
-        thin=[Thin(**_name(item), embedding_count=item.embedding_count) for item in report.thin],
+        thin=[Thin(**_name(item), embedding_count=item.embedding_count, views=item.views) for item in report.thin],
         look_alikes=[
             LookAlikes(
                 persons=(PersonName(**_name(pair.first)), PersonName(**_name(pair.second))),
@@ -570,8 +584,17 @@ def detection(value: types.Detection) -> Detection:
     """As on the wire."""
     return Detection(
         image=ImageSize(width=value.width, height=value.height),
-        faces=[Face.model_validate(_face_fields(face)) for face in value.faces],
         faces_passed_over=value.passed_over,
+        faces=[
+            DetectedFace.model_validate(
+                {
+                    **_face_fields(face),
+                    "usable": face.quality.score >= USABLE,
+                    "stands_out": face is value.meant,
+                }
+            )
+            for face in value.faces
+        ],
         usable=value.refusal is None,
         refusal=Refusal(code=value.refusal.code, message=value.refusal.message) if value.refusal else None,
     )
@@ -650,6 +673,7 @@ def _person_fields(value: types.Person) -> dict[str, Any]:
         "relationship": value.relationship,
         "metadata": dict(value.metadata),
         "embedding_count": value.embedding_count,
+        "views": value.views,
         "consent": None if value.consent is None else consent_to_json(value.consent),
         "last_seen_at": value.last_seen_at,
         "created_at": value.created_at,
@@ -693,6 +717,7 @@ def _enrolment_fields(value: types.Enrolment) -> dict[str, Any]:
     return {
         "person_id": value.person.person_id,
         "embedding_count": value.person.embedding_count,
+        "views": value.person.views,
         "photos": [_outcome(outcome) for outcome in value.outcomes],
         "warnings": [_warning(caution) for caution in value.cautions],
         "advice": _help(value.advice),

@@ -195,11 +195,11 @@ class Service:
         with self._waiting():
             return await self._work(self._requests, function, *args, **kwargs)
 
-    async def compute_each(self, function: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
-        """As `compute`, for each of several pictures of one request: each is a job, and others get their turns in
-        between."""
+    async def compute_each(self, function: Callable[..., T], *items: Iterable[Any]) -> list[T]:
+        """As `compute`, for each of several pictures of one request, with what belongs to it: each is a job, and
+        others get their turns in between."""
         with self._waiting():
-            return [await self._work(self._requests, function, item) for item in items]
+            return [await self._work(self._requests, function, *each) for each in zip(*items, strict=True)]
 
     async def compute_frame(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `compute`, for a frame of a stream. A connection has one frame on its way: connections are the limit."""

@@ -2,7 +2,8 @@
 
 Records and vectors are held in memory, pictures stay in the store. A write goes to the store first, then to memory;
 when a method returns, both are done. A person is found by a template, the mean of the unit embeddings of that
-person's photos, each weighted by its quality; `docs/decisions/0003-templates.md` says why.
+person's photos, each weighted by its quality, and near copies of each other together as one;
+`docs/decisions/0003-templates.md` and `0042-views.md` say why.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from visage.bank.access import Transactions
 from visage.bank.index import Index
 from visage.bank.store import CounterExample, Store, StoredPhoto, person_from_json, person_to_json
+from visage.bank.views import template_weights, views_of
 from visage.errors import (
     BankError,
     CannotUndo,
@@ -46,9 +48,6 @@ _SEEN_STEP = timedelta(hours=1)
 """Recognising someone must not write to the disk at every frame."""
 
 _REEMBED_BATCH = 32
-
-_MIN_WEIGHT = 5
-"""A photo of quality 0 still counts a twentieth of a perfect one: a person with only such photos has a template."""
 
 
 class _Unset(Enum):
@@ -85,6 +84,7 @@ class Looks:
         templates: (n, D) float32, unit length.
         photos: their m photos.
         owners: (m,) int64, the row of the person of each photo.
+        views: (m,) int64, which view of its person each photo shows, numbered from 0 for each person.
         embeddings: (m, D) float32, unit length.
         weights: (m,) float32, how much each counts in its person's template.
         unseen: persons without any embedding: all their photos are another model's.
@@ -94,6 +94,7 @@ class Looks:
     templates: NDArray[np.float32]
     photos: tuple[Photo, ...]
     owners: NDArray[np.int64]
+    views: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     weights: NDArray[np.float32]
     unseen: tuple[Person, ...] = ()
@@ -142,7 +143,9 @@ class MemoryBank:
         self._counters: dict[str, dict[str, CounterExample]] = {}
         self._undos: dict[str, Undo] = {}
         self._damaged: set[str] = set()
-        # What a search asks of a person, made anew by `_refresh`: quality of the best photo, rejected looks (k, D).
+        # Derived of a person, and made anew by `_refresh`: view and weight of each photo that is embedded; and what a
+        # search asks for, quality of the best photo, rejected looks (k, D).
+        self._views: dict[str, dict[str, tuple[int, float]]] = {}
         self._best_quality: dict[str, int] = {}
         self._rejected: dict[str, NDArray[np.float32]] = {}
         self._index = Index(dimension)
@@ -235,44 +238,47 @@ class MemoryBank:
         with self._turn:
             return tuple(self._photos[self.person(person_id).person_id].values())
 
-    def template(self, person_id: str) -> Embedding:
+    def template(self, person_id: str, *, without: str | None = None) -> Embedding:
         """What a person looks like: (D,) float32, unit length; zeros where this model has embedded no photo.
+
+        Args:
+            person_id: who.
+            without: leave out this photo.
 
         Raises:
             PersonNotFound: no such person.
         """
         with self._turn:
-            return self._template(self.person(person_id).person_id)
+            return self._template(self.person(person_id).person_id, without)
 
-    def embeddings(self, person_id: str) -> NDArray[np.float32]:
-        """What this model makes of a person's photos: (k, D) float32, unit length, oldest first.
+    def embedded(self, person_id: str) -> tuple[tuple[Photo, Embedding], ...]:
+        """A person's photos that this model has embedded, oldest first.
 
         Raises:
             PersonNotFound: no such person.
         """
         with self._turn:
             photos = self._photos[self.person(person_id).person_id]
-            vectors = [self._embeddings[key] for key in photos if key in self._embeddings]
-        return np.array(vectors, dtype=np.float32).reshape(-1, self._dimension)
+            return tuple((photo, self._embeddings[key]) for key, photo in photos.items() if key in self._embeddings)
 
     def looks(self) -> Looks:
         """What everyone looks like, at this moment."""
         with self._turn:
             persons = [person for person in self._persons.values() if person.embedding_count]
             photos = [
-                (row, photo)
+                (row, self._photos[person.person_id][key], view, weight)
                 for row, person in enumerate(persons)
-                for key, photo in self._photos[person.person_id].items()
-                if key in self._embeddings
+                for key, (view, weight) in self._views[person.person_id].items()
             ]
             empty = np.empty((0, self._dimension), dtype=np.float32)
             return Looks(
                 persons=tuple(persons),
                 templates=np.stack([self._template(p.person_id) for p in persons]) if persons else empty,
-                photos=tuple(photo for _, photo in photos),
-                owners=np.array([row for row, _ in photos], dtype=np.int64),
-                embeddings=np.stack([self._embeddings[p.photo_id] for _, p in photos]) if photos else empty,
-                weights=np.array([template_weight(photo.quality.score) for _, photo in photos], dtype=np.float32),
+                photos=tuple(photo for _, photo, _, _ in photos),
+                owners=np.array([row for row, _, _, _ in photos], dtype=np.int64),
+                views=np.array([view for _, _, view, _ in photos], dtype=np.int64),
+                embeddings=np.stack([self._embeddings[p.photo_id] for _, p, _, _ in photos]) if photos else empty,
+                weights=np.array([weight for _, _, _, weight in photos], dtype=np.float32),
                 unseen=tuple(person for person in self._persons.values() if not person.embedding_count),
             )
 
@@ -372,8 +378,7 @@ class MemoryBank:
         with self._turn:
             person = replace(self.person(person_id), updated_at=now)
             stored = self._to_store(person.person_id, photos, now)
-            template = self._template(person.person_id, stored)
-            count = len(self.embeddings(person.person_id)) + len(stored)
+            template, count = self._with(person.person_id, stored)
 
             def lifts(counter: CounterExample, look: Embedding) -> bool:
                 return contradicts(float(template @ look), float(counter.embedding @ look), photos=count)
@@ -381,7 +386,7 @@ class MemoryBank:
             counters = self._valid_counters(person.person_id)
             lifted = [c.counter_id for c in counters if any(lifts(c, look) for look in looks)]
             if not lifted and not always:
-                return self.add_photos(person_id, photos), None
+                return self.add_photos(person_id, photos) if photos else (), None
             undone = [
                 item.photo.photo_id
                 for item in stored
@@ -795,7 +800,7 @@ class MemoryBank:
         """Remove a person from memory, but for the embeddings of the photos, which are returned."""
         del self._persons[person_id]
         self._index.remove(person_id)
-        for kept in (self._counters, self._rejected, self._best_quality):
+        for kept in (self._counters, self._rejected, self._best_quality, self._views):
             kept.pop(person_id, None)
         return self._photos.pop(person_id)
 
@@ -828,8 +833,13 @@ class MemoryBank:
     def _derive(self, person: Person) -> Person:
         """All of that but the index."""
         person_id = person.person_id
-        scores = [photo.quality.score for key, photo in self._photos[person_id].items() if key in self._embeddings]
-        person = self._persons[person_id] = replace(person, embedding_count=len(scores))
+        keys = [key for key in self._photos[person_id] if key in self._embeddings]
+        scores = [self._photos[person_id][key].quality.score for key in keys]
+        views = views_of(np.array([self._embeddings[key] for key in keys], dtype=np.float32))
+        weights = template_weights(scores, views)
+        self._views[person_id] = dict(zip(keys, zip(views.tolist(), weights.tolist(), strict=True), strict=True))
+        person = replace(person, embedding_count=len(keys), views=int(views.max(initial=-1)) + 1)
+        self._persons[person_id] = person
         self._best_quality[person_id] = max(scores, default=0)
         counters = self._valid_counters(person_id)
         if counters:
@@ -838,16 +848,25 @@ class MemoryBank:
             self._rejected.pop(person_id, None)
         return person
 
-    def _template(self, person_id: str, more: Sequence[StoredPhoto] = ()) -> Embedding:
-        """(D,) float32: of the person's photos, and of those that are to come."""
+    def _template(self, person_id: str, without: str | None = None) -> Embedding:
         total = np.zeros(self._dimension, dtype=np.float32)
-        for item in more:
-            total += np.float32(template_weight(item.photo.quality.score)) * item.embedding
-        for photo_id, photo in self._photos[person_id].items():
-            if photo_id in self._embeddings:
-                total += np.float32(template_weight(photo.quality.score)) * self._embeddings[photo_id]
+        for photo_id, (_, weight) in self._views[person_id].items():
+            if photo_id != without:
+                total += np.float32(weight) * self._embeddings[photo_id]
         template: Embedding = total / np.float32(max(float(np.linalg.norm(total)), 1e-12))
         return template
+
+    def _with(self, person_id: str, more: Sequence[StoredPhoto]) -> tuple[Embedding, int]:
+        """The template of a person with photos that are to come, (D,) float32, and of how many views it is."""
+        held = self._views[person_id]
+        scores = [self._photos[person_id][key].quality.score for key in held]
+        scores += [item.photo.quality.score for item in more]
+        embeddings = [*(self._embeddings[key] for key in held), *(item.embedding for item in more)]
+        if not embeddings:
+            return np.zeros(self._dimension, dtype=np.float32), 0
+        views = views_of(np.stack(embeddings))
+        total = template_weights(scores, views) @ np.stack(embeddings)
+        return total / np.float32(max(float(np.linalg.norm(total)), 1e-12)), int(views.max()) + 1
 
     def _photo(self, person_id: str, photo_id: str) -> Photo:
         with self._turn:
@@ -861,11 +880,6 @@ def name_key(name: str) -> str:
     """How names are compared: compatibility forms, case and surrounding or repeated white space do not matter."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
-
-
-def template_weight(score: int) -> float:
-    """How much a photo of this quality (0–100) counts in its person's template."""
-    return float(max(score, _MIN_WEIGHT))
 
 
 def _oldest_first(photos: Mapping[str, Photo]) -> dict[str, Photo]:

@@ -69,7 +69,7 @@ class Contents:
     """All that a bank keeps in memory.
 
     Attributes:
-        persons: with `embedding_count` left at 0.
+        persons: with `embedding_count` and `views` left at 0.
         photos: oldest first, each with its embedding by the model asked for, or None where there is none.
         counter_examples: rejected looks, oldest first.
         undos: the corrections that can be taken back, oldest first.

@@ -105,7 +105,7 @@ def parse_reply(client: httpx.AsyncClient, response: httpx.Response) -> dict[str
         message, code = reasons or error["message"], error["code"]
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise VisageError(f"What answers at {client.base_url} is not Visage") from exc
-    raise VisageError(message, {"code": code})
+    raise VisageError(message, {**(error.get("details") or {}), "code": code})
 
 
 def server_at(url: str, api_key: str | None = None, data_dir: Path | None = None) -> httpx.AsyncClient:

@@ -24,36 +24,80 @@ def register(
     photos: Annotated[list[Path], typer.Argument(help="Photos of that person.", exists=True, dir_okay=False)],
     relationship: Annotated[str | None, typer.Option(help="What the person is to you.")] = None,
     metadata: Annotated[str | None, typer.Option(help="A JSON object to keep with the person.")] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT",
+            help="The face that is meant, where a photo shows several, in pixels; for several photos one each, in "
+            'order, "-" where nothing is to be said.',
+        ),
+    ] = None,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Remember a person."""
+    """Remember a person. To do it again with the same photos changes nothing."""
     fields = {"name": name, "relationship": relationship, "metadata": metadata}
-    reply = call(
-        url,
-        data_dir,
-        "POST",
-        "/register",
-        api_key=api_key,
-        data={key: value for key, value in fields.items() if value is not None},
-        files=[("image", (path.name, path.read_bytes())) for path in photos],
-    )
+    values: dict[str, str | list[str]] = {key: value for key, value in fields.items() if value is not None}
+    if box:
+        values["box"] = [_box(text) for text in box]
+    try:
+        reply = call(
+            url,
+            data_dir,
+            "POST",
+            "/register",
+            api_key=api_key,
+            data=values,
+            files=[("image", (path.name, path.read_bytes())) for path in photos],
+        )
+    except VisageError as error:
+        faces = (error.details or {}).get("faces", [])
+        if not faces:
+            raise
+        choices = " or ".join(_option(face) for face in faces)
+        raise VisageError(f"{error.message}. Or say which one is meant: {choices}") from error
     if as_json:
         out.print_json(data=reply)
         return
-    for path, photo in zip(photos, reply["photos"], strict=True):
-        if photo["status"] == "accepted":
+    copies = {warning["details"]["photo"] for warning in reply["warnings"] if warning["code"] == "SAME_PHOTO"}
+    for number, (path, photo) in enumerate(zip(photos, reply["photos"], strict=True), start=1):
+        if number in copies:
+            say(f"{path.name}: is here already, and is kept once.")
+        elif photo["status"] == "accepted":
             advice = " ".join(item["message"] for item in photo["quality"]["advice"])
             say(f"{path.name}: remembered, quality {photo['quality']['score']} of 100. {advice}".strip())
         else:
             say(f"{path.name}: not used. {photo['message']}")
-    for warning in reply["warnings"]:
-        say(f"Please look: {warning['message']}.")
+    _say_warnings(reply["warnings"])
     say(f"{reply['name']} is remembered by {reply['embedding_count']} photo(s). Id {reply['person_id']}")
     if reply.get("advice"):  # a server of before gives none
         say(reply["advice"]["message"])
+
+
+def _say_warnings(warnings: list[dict[str, Any]]) -> None:
+    for warning in warnings:
+        if warning["code"] != "SAME_PHOTO":
+            say(f"Please look: {warning['message']}.")
+        if warning["code"] == "OTHER_FACES":
+            for face in warning["details"]["faces"]:
+                taken = face == warning["details"]["taken"]
+                say(f"  {_option(face)}: {'this one was taken' if taken else 'another one'}")
+
+
+def _box(text: str) -> str:
+    """The box of an option, as the API takes it."""
+    if text == "-":
+        return "null"
+    try:
+        return json.dumps(dict(zip(("x", "y", "width", "height"), map(float, text.split(",")), strict=True)))
+    except ValueError as exc:
+        raise typer.BadParameter(f"{text} is not X,Y,WIDTH,HEIGHT", param_hint="--box") from exc
+
+
+def _option(box: dict[str, int]) -> str:
+    return f"--box {box['x']},{box['y']},{box['width']},{box['height']}"
 
 
 def identify(

@@ -100,6 +100,7 @@ def import_people(
     say(
         f"{counts['persons']} person(s) imported, {counts['photos']} photo(s) remembered, "
         f"{counts['refused']} photo(s) not used."
+        + (f" {counts['copies']} photo(s) were here already." if counts["copies"] else "")
     )
     if counts["failed"]:
         raise typer.Exit(1)
@@ -147,14 +148,20 @@ def _read(photos: Sequence[tuple[str, Callable[[], bytes]]], counts: Counter[str
 
 def _tell(who: str, images: Sequence[_Image], reply: dict[str, Any], counts: Counter[str]) -> None:
     """Say what became of each photo."""
-    for (_, (name, _)), photo in zip(images, reply["photos"], strict=True):
-        if photo["status"] == "accepted":
+    copies = {warning["details"]["photo"] for warning in reply["warnings"] if warning["code"] == "SAME_PHOTO"}
+    for number, ((_, (name, _)), photo) in enumerate(zip(images, reply["photos"], strict=True), start=1):
+        if number in copies:
+            counts["copies"] += 1
+        elif photo["status"] == "accepted":
             counts["photos"] += 1
         else:
             say(f"{name}: not used. {photo['message']}")
             counts["refused"] += 1
     for warning in reply["warnings"]:
-        say(f"{who}: please look: {warning['message']}.")
+        photo = warning["details"].get("photo")
+        where = "" if photo is None else f" ({images[photo - 1][1][0]})"
+        if warning["code"] != "SAME_PHOTO":
+            say(f"{who}: please look: {warning['message']}{where}.")
 
 
 def _fields(person: ArchivedPerson) -> dict[str, str]:

@@ -163,18 +163,18 @@ class Decider:
             return Verdict(Status.UNKNOWN, None, tuple(others))
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
-        reached = best.similarity >= self.threshold(persons=persons, photos=best.person.embedding_count)
+        reached = best.similarity >= self.threshold(persons=persons, photos=best.person.views)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         stands_out = self._fixed_threshold is not None or _stands_out(candidates)
         # Whoever was rejected is shown, never named: the first candidate is who it may be.
         rest = sorted([*candidates[1:], *others], key=_rank, reverse=True)
         in_the_way = likeness.rejected is not None and self._is_in_the_way(
-            likeness.similarity, likeness.rejected, likeness.person.embedding_count
+            likeness.similarity, likeness.rejected, likeness.person.views
         )
         if reached and seen_well and stands_out and not in_the_way:
             return Verdict(Status.KNOWN, best, (best, *rest))
         doubt = self.threshold(
-            persons=persons, photos=best.person.embedding_count, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
+            persons=persons, photos=best.person.views, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
         )
         near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
         if reached or near:
@@ -185,7 +185,7 @@ class Decider:
         """Each with its probability, the likeliest first."""
         confidences = self._calibration.confidences(
             [item.similarity for item in likenesses],
-            [item.person.embedding_count for item in likenesses],
+            [item.person.views for item in likenesses],
             persons=persons,
             rejected=[item.rejected for item in likenesses],
         )

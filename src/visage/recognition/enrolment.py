@@ -1,13 +1,20 @@
-"""Which photos may be remembered: one face that stands out, and that can be seen."""
+"""Which photos may be remembered: one face that is meant, and that can be seen. And what else a request brings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from visage.bank.views import SAME_VIEW
 from visage.errors import FaceNotUsable, MultipleFaces, NoFaceDetected, VisageError
-from visage.types import Caution, Face, NewPhoto
+from visage.recognition.choosing import Meant, Offer, other_faces, pixels
+from visage.types import Advice, Caution, Consent, Embedding, Enrolment, Face, NewPhoto, Person, Photo, PhotoOutcome
+from visage.vision.embed import unit
+from visage.vision.image import Limits, decode
 from visage.vision.quality import ADVICE
 
 _DOMINANCE = 1.7
@@ -24,6 +31,22 @@ USABLE = 20
 
 _GOOD_ENOUGH = 40
 """A face of lower quality is remembered with a warning."""
+
+_SAME_PICTURE = 0.5
+"""Mean difference of two portraits, in grey values of 0–255, up to which they are of one picture. Decoded by another
+version of the codec it changes by a fifth of that; saved again as a JPEG of high quality by more
+(`docs/decisions/0042-views.md`)."""
+
+MAX_METADATA_BYTES = 16 * 1024
+"""As JSON, of one person."""
+
+
+class Details(NamedTuple):
+    """What a request says of a person, beside the name."""
+
+    relationship: str | None = None
+    metadata: Mapping[str, Any] = {}
+    consent: Consent | None = None
 
 
 _SEEN_WELL = 50
@@ -50,16 +73,17 @@ def dominant_face(faces: Sequence[Face], width: int, height: int) -> Face:
     if not faces:
         raise NoFaceDetected
     clear = [face for face in faces if face.is_clear] or faces
-    ranked = sorted(clear, key=lambda face: prominence(face, width, height), reverse=True)
+    ranked = by_prominence(clear, width, height)
     if len(ranked) > 1:
         first, second = (prominence(face, width, height) for face in ranked[:2])
         if first < _DOMINANCE * second:
-            boxes = [
-                {"x": round(b.x), "y": round(b.y), "width": round(b.width), "height": round(b.height)}
-                for b in (face.box for face in ranked)
-            ]
-            raise MultipleFaces(details={"faces": boxes})
+            raise MultipleFaces(details={"faces": [pixels(face.box) for face in ranked]})
     return ranked[0]
+
+
+def by_prominence(faces: Sequence[Face], width: int, height: int) -> list[Face]:
+    """The faces of a picture of (width, height) pixels, the one that it is most of first."""
+    return sorted(faces, key=lambda face: prominence(face, width, height), reverse=True)
 
 
 def usable(face: Face) -> Face:
@@ -74,14 +98,172 @@ def usable(face: Face) -> Face:
     return face
 
 
-def poor_photos(results: Sequence[NewPhoto | VisageError]) -> list[Caution]:
+def is_same_picture(one: bytes, other: bytes) -> bool:
+    """Are two portraits (JPEG), cut out of two files, of one and the same picture?"""
+    if one == other:
+        return True
+    first, second = (decode(portrait, Limits()).astype(np.int16) for portrait in (one, other))
+    return first.shape == second.shape and float(np.abs(first - second).mean()) <= _SAME_PICTURE
+
+
+def completed(person: Person, details: Details) -> tuple[dict[str, Any], list[Caution]]:
+    """What a person gets of the details that came with a further photo: what was not known yet. What was stays, and
+    is reported where it differs."""
+    changes: dict[str, Any] = {}
+    kept: list[str] = []
+    for field, held, sent in (
+        ("relationship", person.relationship, details.relationship),
+        ("consent", person.consent, details.consent),
+    ):
+        if sent is not None and held is None:
+            changes[field] = sent
+        elif sent not in (None, held):
+            kept.append(field)
+    metadata = {**details.metadata, **person.metadata}
+    differing = [key for key, value in details.metadata.items() if metadata[key] != value]
+    if not fits(metadata):
+        metadata = dict(person.metadata)
+        differing = [key for key, value in details.metadata.items() if metadata.get(key, ...) != value]
+    if metadata != person.metadata:
+        changes["metadata"] = metadata
+    if differing:
+        kept.append("metadata")
+    return changes, [
+        Caution(
+            "KEPT_AS_WAS",
+            f"{person.name} was here already: the {field} stays as it was, and what was sent is not kept",
+            {"field": field} | ({"keys": differing} if field == "metadata" else {}),
+        )
+        for field in kept
+    ]
+
+
+def fits(metadata: Mapping[str, Any]) -> bool:
+    """Is it short enough to be kept?"""
+    return len(json.dumps(metadata, ensure_ascii=False).encode()) <= MAX_METADATA_BYTES
+
+
+def poor_photos(outcomes: Sequence[PhotoOutcome]) -> list[Caution]:
     """A caution for each photo that is kept though it is poor."""
     return [
         Caution(
             "LOW_QUALITY",
-            " ".join([f"Photo {index} is poor.", *(ADVICE[issue] for issue in result.quality.issues)]),
-            {"photo": index, "score": result.quality.score},
+            " ".join([f"Photo {index} is poor.", *(ADVICE[issue] for issue in outcome.quality.issues)]),
+            {"photo": index, "score": outcome.quality.score},
         )
-        for index, result in enumerate(results, start=1)
-        if isinstance(result, NewPhoto) and result.quality.score < _GOOD_ENOUGH
+        for index, outcome in enumerate(outcomes, start=1)
+        if outcome.quality is not None and outcome.quality.score < _GOOD_ENOUGH
     ]
+
+
+def photos_of(results: Sequence[Meant | VisageError]) -> list[NewPhoto]:
+    """The photos among the results; where there is none, the first error is raised."""
+    photos = [result.face.photo for result in results if isinstance(result, Meant)]
+    if not photos:
+        raise next(result for result in results if isinstance(result, VisageError))
+    return photos
+
+
+def template_of(photos: Sequence[NewPhoto]) -> Embedding:
+    """What photos of one person show together: (D,) float32, unit length."""
+    return unit(np.mean([photo.embedding for photo in photos], axis=0, dtype=np.float32))
+
+
+def doubting(results: Sequence[Meant | VisageError], doubtful: Sequence[bool]) -> list[Meant | VisageError]:
+    """The results, those of the photos that are in doubt marked so."""
+    doubts = iter(doubtful)
+    return [
+        replace(result, doubtful=next(doubts) or result.doubtful) if isinstance(result, Meant) else result
+        for result in results
+    ]
+
+
+def strays(photos: Sequence[NewPhoto], same_person: float) -> list[float | None]:
+    """For each photo of somebody new that is unlike most of the others, how alike it is to them; None for the rest.
+    Copies of it do not speak for it; of two, the later one is the one that does not fit.
+
+    Args:
+        photos: of one request.
+        same_person: cosine from which two photos are taken for one person's.
+    """
+    found: list[float | None] = []
+    for row, photo in enumerate(photos):
+        likenesses = [float(each.embedding @ photo.embedding) for each in photos]
+        others = [place for place, likeness in enumerate(likenesses) if likeness < SAME_VIEW]
+        unlike = sum(likenesses[place] < same_person for place in others)
+        is_odd = others[0] < row and unlike > 0 if len(others) == 1 else 2 * unlike > len(others)
+        found.append(float(photo.embedding @ template_of([photos[place] for place in others])) if is_odd else None)
+    return found
+
+
+def misfit(person: Person, index: int, similarity: float) -> Caution:
+    """A caution for the photo of this number: it is too little like the person's others."""
+    return Caution(
+        "DOES_NOT_FIT",
+        f"Photo {index} does not look like the other photos of {person.name}",
+        {"photo": index, "similarity": round(similarity, 4)},
+    )
+
+
+def misfits(person: Person, results: Sequence[Meant | VisageError], odd: Sequence[float | None]) -> list[Caution]:
+    """A caution for each photo that does not fit: `odd` has its likeness to the others, None for those that do."""
+    rows = [index for index, result in enumerate(results, start=1) if isinstance(result, Meant)]
+    return [misfit(person, index, each) for index, each in zip(rows, odd, strict=True) if each is not None]
+
+
+def distinct(photos: Sequence[NewPhoto]) -> tuple[list[NewPhoto], list[int]]:
+    """The different pictures among photos, and for each photo which of them it is."""
+    fresh: list[NewPhoto] = []
+    places = []
+    for new in photos:
+        same = (
+            place
+            for place, photo in enumerate(fresh)
+            if float(photo.embedding @ new.embedding) >= SAME_VIEW and is_same_picture(photo.picture, new.picture)
+        )
+        places.append(next(same, len(fresh)))
+        if places[-1] == len(fresh):
+            fresh.append(new)
+    return fresh, places
+
+
+def enrolment_of(
+    person: Person,
+    offers: Sequence[Offer],
+    results: Sequence[Meant | VisageError],
+    kept: Sequence[Photo],
+    held: Mapping[int, Photo],
+    cautions: Sequence[Caution],
+    advice: Advice | None,
+) -> Enrolment:
+    """The reply.
+
+    Args:
+        person: as they are now.
+        offers, results: one an image.
+        kept: the photo in the bank of each face that was meant, in order.
+        held: those that were there before, by their place among them.
+        cautions: so far.
+        advice: what would help more.
+    """
+    outcomes: list[PhotoOutcome] = []
+    copies: list[Caution] = []
+    seen = {photo.photo_id for photo in held.values()}
+    rows = iter(kept)
+    for index, result in enumerate(results, start=1):
+        if isinstance(result, VisageError):
+            outcomes.append(PhotoOutcome(None, None, result))
+            continue
+        photo = next(rows)
+        if photo.photo_id in seen:
+            copies.append(
+                Caution(
+                    "SAME_PHOTO",
+                    f"Photo {index} is here already, and is kept once",
+                    {"photo": index, "photo_id": photo.photo_id},
+                )
+            )
+        seen.add(photo.photo_id)
+        outcomes.append(PhotoOutcome(photo, photo.quality, None))
+    cautions = [*cautions, *other_faces(offers, results), *copies, *poor_photos(outcomes)]
+    return Enrolment(person, tuple(outcomes), tuple(cautions), advice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,10 +20,36 @@ from visage.bank.bank import Hit, MemoryBank
 from visage.bank.keys import KeySource
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.errors import DuplicatePerson, InputError, NoFaceDetected, SightingNotFound, VisageError
+from visage.bank.views import SAME_VIEW
+from visage.errors import (
+    BankError,
+    DuplicatePerson,
+    InputError,
+    NoFaceDetected,
+    PhotoNotFound,
+    SightingNotFound,
+    VisageError,
+)
 from visage.recognition import calibration
+from visage.recognition.choosing import Meant, Offer, Offered, face_in, meant
 from visage.recognition.decision import Decider, Likeness
-from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
+from visage.recognition.enrolment import (
+    USABLE,
+    Details,
+    by_prominence,
+    completed,
+    distinct,
+    dominant_face,
+    doubting,
+    enrolment_of,
+    is_same_picture,
+    misfit,
+    misfits,
+    photos_of,
+    strays,
+    template_of,
+    usable,
+)
 from visage.recognition.report import Report, make_report
 from visage.recognition.sightings import Picture, Seen, Sightings
 from visage.recognition.teaching import adds_a_view, advice, lifted
@@ -31,6 +57,7 @@ from visage.recognition.tracker import SURELY_SAME, Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Advice,
+    Box,
     Caution,
     Confirmation,
     Consent,
@@ -44,13 +71,12 @@ from visage.types import (
     NewPhoto,
     Person,
     Photo,
-    PhotoOutcome,
     Status,
     Undo,
     Verification,
 )
 from visage.vision.align import cut_out, portrait
-from visage.vision.embed import DIMENSION, MODEL_NAME, unit
+from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import MAX_FACES, Faces, Pipeline
 
@@ -150,29 +176,31 @@ class Recognizer:
         height, width = pixels.shape[:2]
         faces = self._pipeline.analyse(pixels)
         try:
-            usable(dominant_face(faces, width, height))
+            face = usable(dominant_face(faces, width, height))
         except VisageError as error:
-            return Detection(width, height, tuple(faces), error.alone(), faces.passed_over)
-        return Detection(width, height, tuple(faces), None, faces.passed_over)
+            return Detection(width, height, tuple(faces), None, error.alone(), faces.passed_over)
+        return Detection(width, height, tuple(faces), face, None, faces.passed_over)
 
-    def verify_person(self, image: bytes, person_id: str) -> Verification:
-        """Is the face in an image this person's?
+    def verify_person(self, image: bytes, person_id: str, box: Box | None = None) -> Verification:
+        """Is the face in an image this person's? `box` says which face; else it is the one that stands out.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, PersonNotFound.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue, PersonNotFound.
         """
         person = self.bank.person(person_id)
-        face = self.dominant_face(image)
-        return self._verify(face.embedding, self.bank.template(person_id), person.embedding_count)
+        face = self.chosen_face(image, box)
+        return self._verify(face.embedding, self.bank.template(person_id), person.views)
 
-    def verify_images(self, image: bytes, image_2: bytes) -> Verification:
-        """Do two images show the same person?
+    def verify_images(
+        self, image: bytes, image_2: bytes, box: Box | None = None, box_2: Box | None = None
+    ) -> Verification:
+        """Do two images show the same person? Boxes as in `verify_person`.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue.
         """
-        return self.verify_faces(self.dominant_face(image), self.dominant_face(image_2))
+        return self.verify_faces(self.chosen_face(image, box), self.chosen_face(image_2, box_2, "box_2"))
 
     def verify_faces(self, face: Face, face_2: Face) -> Verification:
-        """As `verify_images`, with what `dominant_face` gave for each."""
+        """As `verify_images`, with what `chosen_face` gave for each."""
         return self._verify(face.embedding, face_2.embedding, 1)
 
     def enrol(
@@ -182,25 +210,29 @@ class Recognizer:
         relationship: str | None,
         metadata: Mapping[str, Any],
         images: Sequence[bytes],
+        boxes: Sequence[Box | None] = (),
         consent: Consent | None = None,
     ) -> Enrolment:
         """Remember a person from one or more photos.
 
-        A person of the same name whom the face matches gets the photos; otherwise a new person is made.
+        A person of the same name whom the face matches gets the photos; otherwise a new person is made. Where an
+        image shows several faces, `meant` says which is taken. What is here already is not kept twice, so that to ask
+        again changes nothing.
+
+        Args:
+            name: of the person.
+            relationship, metadata, consent: what else is known; of a person who is here already only what is new.
+            images: encoded.
+            boxes: for each image, or for none, which face is meant; None where that is not said.
 
         Raises:
-            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, FaceNotUsable: no image can be used; the
-                first one's error.
+            InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, FaceNotUsable, InvalidValue: no image can be
+                used; the first one's error.
             DuplicatePerson: the face is known under another name, and the policy is to refuse that.
             BankError: the bank cannot be written.
         """
-        return self.enrol_prepared(
-            name=name,
-            relationship=relationship,
-            metadata=metadata,
-            results=[self.prepare(image) for image in images],
-            consent=consent,
-        )
+        offers = [self.prepare(*each) for each in zip(images, boxes or [None] * len(images), strict=True)]
+        return self.enrol_prepared(name, Details(relationship, metadata, consent), offers)
 
     def enrol_unknown(
         self,
@@ -216,65 +248,92 @@ class Recognizer:
         Raises: UnknownNotFound, DuplicatePerson, BankError.
         """
         unknown = self.unknowns.get(unknown_id)
-        enrolment = self.enrol_prepared(
-            name=name, relationship=relationship, metadata=metadata, results=[unknown.photo], consent=consent
-        )
+        offer = Offer((Offered(Box(0, 0, 0, 0), unknown.photo),))  # where it was in its frame does not matter here
+        enrolment = self.enrol_prepared(name, Details(relationship, metadata, consent), [offer])
         self.unknowns.forget(unknown.unknown_id)
         return enrolment
 
-    def enrol_prepared(
-        self,
-        *,
-        name: str,
-        relationship: str | None,
-        metadata: Mapping[str, Any],
-        results: Sequence[NewPhoto | VisageError],
-        consent: Consent | None = None,
-    ) -> Enrolment:
+    def enrol_prepared(self, name: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
         """As `enrol`, with what `prepare` gave for each image; uses no models."""
-        photos = _usable(results)
-        template = _template(photos)
         with self._enrolling:
-            namesake = self._namesake(name, template)
-            cautions = self._look_alikes(template, namesake)
-            if cautions and self._duplicate_policy == "reject" and namesake is None:
-                raise _duplicate(cautions)
+            namesakes = self.bank.named(name)
+            results = self._meant(offers, namesakes)
+            photos = photos_of(results)
+            template = template_of(photos)
+            namesake = self._namesake(namesakes, photos, template)
             if namesake is None:
-                cautions += self._strays(name, photos)
-                person = self.bank.enrol(
-                    name=name, relationship=relationship, metadata=metadata, photos=photos, consent=consent
-                )
-                stored = self.bank.photos(person.person_id)
+                enrolment = self._add_person(name, details, offers, results)
             else:
-                cautions += self._misfits(namesake, photos)
-                stored, lifts = self._add(namesake, photos)
-                cautions += lifts
-                if consent is not None:
-                    self.bank.update(namesake.person_id, consent=consent)
-                person = self.bank.person(namesake.person_id)
+                enrolment = self._add_to(namesake, details, offers, results)
         self.unknowns.forget_like(template, SURELY_SAME)
-        cautions += poor_photos(results)
-        return Enrolment(person, _outcomes(results, iter(stored)), tuple(cautions), self._advice(person))
+        return enrolment
 
-    def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
+    def add_photos(
+        self,
+        person_id: str,
+        images: Sequence[bytes],
+        boxes: Sequence[Box | None] = (),
+        details: Details = Details(),  # noqa: B008 - a tuple
+    ) -> Enrolment:
         """Remember more photos of someone.
 
         Raises: as `enrol`, and PersonNotFound.
         """
         self.bank.person(person_id)  # who is not there needs no work
-        return self.add_prepared(person_id, [self.prepare(image) for image in images])
+        offers = [self.prepare(*each) for each in zip(images, boxes or [None] * len(images), strict=True)]
+        return self.add_prepared(person_id, details, offers)
 
-    def add_prepared(self, person_id: str, results: Sequence[NewPhoto | VisageError]) -> Enrolment:
+    def add_prepared(self, person_id: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
         """As `add_photos`, with what `prepare` gave for each image; uses no models."""
-        person = self.bank.person(person_id)
-        photos = _usable(results)
         with self._enrolling:
-            cautions = [*self._look_alikes(_template(photos), person), *self._misfits(person, photos)]
-            stored, lifts = self._add(person, photos)
-            cautions += lifts
             person = self.bank.person(person_id)
-        cautions += poor_photos(results)
-        return Enrolment(person, _outcomes(results, iter(stored)), tuple(cautions), self._advice(person))
+            return self._add_to(person, details, offers, self._meant(offers, [person]))
+
+    def _add_person(
+        self, name: str, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
+    ) -> Enrolment:
+        photos = photos_of(results)
+        cautions = self._look_alikes(template_of(photos), None)
+        if cautions and self._duplicate_policy == "reject":
+            raise _duplicate(cautions)
+        fresh, places = distinct(photos)
+        person = self.bank.enrol(name=name, photos=fresh, **details._asdict())
+        kept = self.bank.photos(person.person_id)
+        cautions += misfits(person, results, strays(photos, self._same_person_threshold(1)))
+        return enrolment_of(
+            person, offers, results, [kept[place] for place in places], {}, cautions, self._advice(person)
+        )
+
+    def _add_to(
+        self, person: Person, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
+    ) -> Enrolment:
+        """Give a person photos, and what else is new. Older words that the photos contradict are taken back."""
+        photos = photos_of(results)
+        held = {row: photo for row, new in enumerate(photos) if (photo := self._held(person, new)) is not None}
+        fresh, places = distinct([new for row, new in enumerate(photos) if row not in held])
+        before, threshold = self._before(person, photos, held), self._same_person_threshold(person.views)
+        # Of a request that is repeated, the first reply may never have been seen: all that it said is said again.
+        results = doubting(
+            results, [row in held and (each is None or each < threshold) for row, each in enumerate(before)]
+        )
+        cautions = self._look_alikes(template_of(photos), person)
+        unlike = misfits(person, results, self._odd(person, photos, held, before))
+        changes, kept_as_was = completed(person, details)
+        if changes:
+            self.bank.update(person.person_id, **changes)
+        stored, undo = self.bank.teach(
+            person.person_id,
+            fresh,
+            looks=[photo.embedding for photo in photos],
+            contradicts=self._decider.contradicts,
+        )
+        if undo is not None:
+            cautions.append(lifted(person, undo))
+        new = iter(places)
+        kept = [held[row] if row in held else stored[next(new)] for row in range(len(photos))]
+        person = self.bank.person(person.person_id)
+        cautions += [*unlike, *kept_as_was]
+        return enrolment_of(person, offers, results, kept, held, cautions, self._advice(person))
 
     def reject_sighting(self, person_id: str, identification_id: str) -> Undo:
         """ "That's wrong": the face of an identification that was, or might have been, this person is not.
@@ -284,13 +343,13 @@ class Recognizer:
         person_id = self.bank.person(person_id).person_id
         return self.bank.reject(person_id, self._sightings.look(identification_id, person_id).embedding)
 
-    def reject_image(self, person_id: str, image: bytes) -> Undo:
-        """ "That's wrong": whoever in this image looks most like this person is not.
+    def reject_image(self, person_id: str, image: bytes, box: Box | None = None) -> Undo:
+        """ "That's wrong": whoever in this image looks most like this person is not; or who is in the box.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, PersonNotFound, BankError.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, InvalidValue, PersonNotFound, BankError.
         """
         template = self.bank.template(person_id)
-        return self.bank.reject(person_id, self._nearest(image, template).embedding)
+        return self.bank.reject(person_id, self._nearest(image, template, box).embedding)
 
     def confirm_sighting(self, person_id: str, identification_id: str) -> Confirmation:
         """ "Yes, that is Anna": the face of an identification that was, or might have been, this person is.
@@ -367,7 +426,9 @@ class Recognizer:
         looks = self.bank.looks()
         for photo in looks.photos:
             photos.setdefault(photo.person_id, []).append(photo)
-        found = ((person, advice(person.name, photos[person.person_id])) for person in looks.persons)
+        found = (
+            (person, advice(person.name, photos[person.person_id], views=person.views)) for person in looks.persons
+        )
         return [(person, words) for person, words in found if words is not None]
 
     def seen(self) -> list[Seen]:
@@ -455,30 +516,23 @@ class Recognizer:
                 self._sightings.keep_picture(key, face.candidates[0].person.person_id, picture)
         return keys
 
-    def _nearest(self, image: bytes, template: Embedding, *, enrolling: bool = False) -> Face:
-        """The face in an image that is most like a template."""
+    def _nearest(self, image: bytes, template: Embedding, box: Box | None = None, *, enrolling: bool = False) -> Face:
+        """The face in a box, or the one in an image that is most like a template."""
         found = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
         faces = [face for face in found if face.is_clear]
         if not faces:
             raise NoFaceDetected
+        if box is not None:
+            return face_in(faces, box)
         return max(faces, key=lambda face: float(face.embedding @ template))
-
-    def _add(self, person: Person, photos: Sequence[NewPhoto]) -> tuple[tuple[Photo, ...], list[Caution]]:
-        """Keep photos of someone; older words that they contradict are taken back."""
-        stored, undo = self.bank.teach(
-            person.person_id,
-            photos,
-            looks=[photo.embedding for photo in photos],
-            contradicts=self._decider.contradicts,
-        )
-        return stored, [] if undo is None else [lifted(person, undo)]
 
     def _confirm(self, person: Person, looks: Sequence[Embedding], photo: NewPhoto | None) -> Confirmation:
         """Teach a look of someone; it is kept where it shows something new."""
         with self._enrolling:
-            photos = self.bank.embeddings(person.person_id)
+            photos = [embedding for _, embedding in self.bank.embedded(person.person_id)]
             kept = [photo] if photo is not None and adds_a_view(photo.embedding, photos) else []
-            cautions = [*self._look_alikes(looks[-1], person), *self._misfits(person, kept)]
+            cautions = self._look_alikes(looks[-1], person)
+            cautions += [misfit(person, 1, each) for each in self._odd(person, kept, {}) if each is not None]
             stored, undo = self.bank.teach(
                 person.person_id,
                 kept,
@@ -494,27 +548,44 @@ class Recognizer:
         return Confirmation(undo, person, next(iter(stored), None), tuple(cautions), self._advice(person))
 
     def _advice(self, person: Person) -> Advice | None:
-        return advice(person.name, self.bank.photos(person.person_id))
+        return advice(person.name, self.bank.photos(person.person_id), views=person.views)
 
-    def dominant_face(self, image: bytes, *, enrolling: bool = False) -> Face:
-        """The face that an image is of.
+    def chosen_face(self, image: bytes, box: Box | None = None, field: str = "box") -> Face:
+        """The face in a box, or the one that an image is of. `field` is that of the request which brought the box.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue.
         """
         pixels = decode(image, self._limits)
-        return dominant_face(self._pipeline.analyse(pixels, enrolling=enrolling), *pixels.shape[1::-1])
+        faces = self._pipeline.analyse(pixels)
+        return dominant_face(faces, *pixels.shape[1::-1]) if box is None else face_in(faces, box, field)
 
-    def prepare(self, image: bytes) -> NewPhoto | VisageError:
-        """The photo that may be remembered of an image, or why it may not; without a bank.
+    def prepare(self, image: bytes, box: Box | None = None) -> Offer:
+        """The faces of an image that may be remembered, or why none may; without a bank.
 
         Raises: Stopping: nobody waits for it any more.
         """
         try:
-            face = usable(self.dominant_face(image, enrolling=True))
+            pixels = decode(image, self._limits)
+            faces = self._pipeline.analyse(pixels, enrolling=True)
+            if box is not None:
+                return Offer((_offered(usable(face_in(faces, box))),))
         except InputError as error:
-            return error.alone()
-        assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
-        return _new_photo(face, face.portrait)
+            return Offer((), error.alone())
+        size = pixels.shape[1::-1]
+        refusal = None
+        try:
+            usable(dominant_face(faces, *size))
+        except InputError as error:
+            refusal = error.alone()
+        able = [face for face in by_prominence(faces, *size) if face.quality.score >= USABLE]
+        return Offer(tuple(_offered(face) for face in able), refusal)
+
+    def _meant(self, offers: Sequence[Offer], known: Sequence[Person]) -> list[Meant | VisageError]:
+        return meant(
+            offers,
+            [(self.bank.template(each.person_id), self._same_person_threshold(each.views)) for each in known],
+            self._same_person_threshold(1),
+        )
 
     def _verify(self, probe: Embedding, template: Embedding, photos: int) -> Verification:
         similarity = float(probe @ template)
@@ -527,15 +598,32 @@ class Recognizer:
     def _same_person_threshold(self, photos: int) -> float:
         return self._decider.threshold(persons=1, photos=photos, fpir=_SAME_PERSON_FAR)
 
-    def _namesake(self, name: str, template: Embedding) -> Person | None:
-        """The person of this name whose face this is; the likeliest where there are several."""
+    def _namesake(
+        self, namesakes: Sequence[Person], photos: Sequence[NewPhoto], template: Embedding
+    ) -> Person | None:
+        """The person of this name who has one of these photos already, or whose face this is; of several the
+        likeliest."""
+        for person in namesakes:
+            if any(self._held(person, photo) for photo in photos):
+                return person
         matching = [
             (similarity, person)
-            for person in self.bank.named(name)
+            for person in namesakes
             if (similarity := float(template @ self.bank.template(person.person_id)))
-            >= self._same_person_threshold(person.embedding_count)
+            >= self._same_person_threshold(person.views)
         ]
         return max(matching, key=lambda pair: pair[0])[1] if matching else None
+
+    def _held(self, person: Person, new: NewPhoto) -> Photo | None:
+        """The photo of this person that is the same picture, where there is one."""
+        for photo, embedding in self.bank.embedded(person.person_id):
+            if float(embedding @ new.embedding) >= SAME_VIEW:
+                try:
+                    if is_same_picture(self.bank.picture(person.person_id, photo.photo_id), new.picture):
+                        return photo
+                except (BankError, PhotoNotFound):  # it cannot be read, or is just being forgotten: it is no other
+                    continue
+        return None
 
     def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
         """A caution for each other person that this face would have been called if that one were alone, the likeliest
@@ -564,38 +652,46 @@ class Recognizer:
             for match in sorted(alike, key=lambda match: (match.confidence, match.similarity), reverse=True)
         ]
 
-    def _misfits(self, person: Person, photos: Sequence[NewPhoto]) -> list[Caution]:
-        """A caution for each photo that is unlike the person's photos together, or unlike most of them; where those
-        are of two minds, the oldest decides: one that did not fit makes no room for more of its kind."""
-        template, others = self.bank.template(person.person_id), self.bank.embeddings(person.person_id)
-        threshold = self._same_person_threshold(person.embedding_count)
-        found = []
-        for index, photo in enumerate(photos, start=1):
-            similarity = float(photo.embedding @ template)
-            unlike = others @ photo.embedding < self._same_person_threshold(1)
-            count = 2 * np.count_nonzero(unlike)
-            if similarity < threshold or count > len(others) or (count == len(others) > 0 and unlike[0]):
-                found.append(_misfit(index, person.name, similarity))
+    def _before(self, person: Person, photos: Sequence[NewPhoto], held: Mapping[int, Photo]) -> list[float | None]:
+        """How alike each photo is to those that the person had before it; None where there were none."""
+        likenesses: list[float | None] = []
+        for row, photo in enumerate(photos):
+            template = self.bank.template(person.person_id, without=held[row].photo_id if row in held else None)
+            likenesses.append(float(photo.embedding @ template) if template.any() else None)
+        return likenesses
+
+    def _odd(
+        self,
+        person: Person,
+        photos: Sequence[NewPhoto],
+        held: Mapping[int, Photo],
+        before: Sequence[float | None] | None = None,
+    ) -> list[float | None]:
+        """How alike each photo is to the person's others, where it is unlike them together or unlike most of them;
+        None for the rest. Where the others are of two minds, the oldest decides on a new one: a photo that did not
+        fit makes no room for more of its kind. Of two, the later one is the one that does not fit.
+        """
+        found: list[float | None] = []
+        together, single = self._same_person_threshold(person.views), self._same_person_threshold(1)
+        for row, similarity in enumerate(before or self._before(person, photos, held)):
+            own = held.get(row)
+            rest = [
+                (photo, float(embedding @ photos[row].embedding) < single)
+                for photo, embedding in self.bank.embedded(person.person_id)
+                if own is None or photo.photo_id != own.photo_id
+            ]
+            unlike = sum(apart for _, apart in rest)
+            if similarity is None:
+                is_odd = False
+            elif own is None:
+                tied = 2 * unlike == len(rest) and rest[0][1]
+                is_odd = similarity < together or 2 * unlike > len(rest) or tied
+            elif len(rest) == 1:
+                is_odd = rest[0][1] and rest[0][0].created_at < own.created_at
+            else:
+                is_odd = similarity < together or 2 * unlike > len(rest)
+            found.append(similarity if is_odd else None)
         return found
-
-    def _strays(self, name: str, photos: Sequence[NewPhoto]) -> list[Caution]:
-        """A caution for each photo of somebody new that is unlike most of the others; of two, for the second."""
-        similarities = np.stack([photo.embedding for photo in photos]) @ np.stack([p.embedding for p in photos]).T
-        unlike = similarities < self._same_person_threshold(1)
-        others = len(photos) - 1
-        return [
-            _misfit(index + 1, name, float((similarities[index].sum() - similarities[index, index]) / others))
-            for index in range(1 if others == 1 else 0, len(photos))
-            if 2 * np.count_nonzero(unlike[index]) > others
-        ]
-
-
-def _misfit(index: int, name: str, similarity: float) -> Caution:
-    return Caution(
-        "DOES_NOT_FIT",
-        f"Photo {index} does not look like the other photos of {name}",
-        {"photo": index, "similarity": round(similarity, 4)},
-    )
 
 
 def _duplicate(cautions: Sequence[Caution]) -> DuplicatePerson:
@@ -643,23 +739,6 @@ def open_recognizer(
     return Recognizer(pipeline, bank, decider, limits=limits, duplicate_policy=duplicate_policy)
 
 
-def _usable(results: Sequence[NewPhoto | VisageError]) -> list[NewPhoto]:
-    """The photos among the results; where there is none, the first error is raised."""
-    photos = [result for result in results if isinstance(result, NewPhoto)]
-    if not photos:
-        raise next(result for result in results if isinstance(result, VisageError))
-    return photos
-
-
-def _template(photos: Sequence[NewPhoto]) -> Embedding:
-    return unit(np.mean([photo.embedding for photo in photos], axis=0, dtype=np.float32))
-
-
-def _outcomes(results: Sequence[NewPhoto | VisageError], stored: Iterator[Photo]) -> tuple[PhotoOutcome, ...]:
-    """One outcome an image, in order; `stored` yields the photos of the usable ones."""
-    return tuple(
-        PhotoOutcome(None, None, result)
-        if isinstance(result, VisageError)
-        else PhotoOutcome(next(stored), result.quality, None)
-        for result in results
-    )
+def _offered(face: Face) -> Offered:
+    assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
+    return Offered(face.box, _new_photo(face, face.portrait))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.bank.bank import template_weight
+from visage.bank.views import template_weights, views_of
 from visage.errors import InstallationError
 from visage.recognition.dataset import LabelledFaces
 from visage.recognition.decision import Decider, Likeness
@@ -174,8 +174,9 @@ def _trial(
         if not used:
             continue
         name = faces.persons[label]
-        persons.append(Person(name, name, None, {}, now, now, len(used)))
-        weights = np.array([template_weight(int(faces.qualities[i])) for i in used], dtype=np.float32)
+        views = views_of(faces.embeddings[used])
+        persons.append(Person(name, name, None, {}, now, now, len(used), int(views.max()) + 1))
+        weights = template_weights(faces.qualities[used].tolist(), views)
         templates.append((weights[:, None] * faces.embeddings[used]).sum(axis=0))
         best_quality.append(int(faces.qualities[used].max()))
         probes += [(i, name) for i in photos[enrolled : enrolled + _PROBES]]

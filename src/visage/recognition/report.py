@@ -1,4 +1,7 @@
-"""What a carer should look at in the bank: who has too few photos, who is hard to tell apart, what does not fit."""
+"""What a carer should look at in the bank: who has too few photos, who is hard to tell apart, what does not fit.
+
+Photos are counted by the views they show: near copies of each other say one thing several times.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from visage.bank.bank import Looks
 from visage.types import Person, Photo
 from visage.vision.embed import unit
 
-ENOUGH_PHOTOS = 3
-"""From so many photos on, another adds little (`docs/decisions/0003-templates.md`)."""
+ENOUGH_VIEWS = 3
+"""From so many photos on that show different views, another adds little (`docs/decisions/0003-templates.md`)."""
 
 MAX_PAIRS = 100
 """Of the pairs that look alike, so many are named, the most alike first."""
@@ -22,7 +25,7 @@ _BLOCK = 1024
 """Templates compared at a time: 1,024 × 10,000 similarities are 40 MB."""
 
 Threshold = Callable[[int], float]
-"""Photos in a template → the cosine from which a face is taken for that person."""
+"""Views in a template → the cosine from which a face is taken for that person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Misfit:
     Attributes:
         person: whose photo it is said to be.
         photo: which.
-        similarity: cosine to the person's other photos together.
+        similarity: cosine to the person's other photos together, but for near copies of this one.
         looks_like: another person whom it looks like, where there is one.
     """
 
@@ -55,7 +58,7 @@ class Misfit:
 class Report:
     """Attributes:
     persons: in the bank.
-    thin: those with fewer than `ENOUGH_PHOTOS` photos.
+    thin: those with photos of fewer than `ENOUGH_VIEWS` views.
     look_alikes: the most alike first.
     misfits: the least fitting first.
     """
@@ -76,7 +79,7 @@ def make_report(looks: Looks, *, same_person: Threshold, named: Threshold) -> Re
     """
     return Report(
         persons=len(looks.persons) + len(looks.unseen),
-        thin=tuple(p for p in (*looks.persons, *looks.unseen) if p.embedding_count < ENOUGH_PHOTOS),
+        thin=tuple(p for p in (*looks.persons, *looks.unseen) if p.views < ENOUGH_VIEWS),
         look_alikes=tuple(_look_alikes(looks, named)),
         misfits=tuple(_misfits(looks, same_person, named)),
     )
@@ -84,8 +87,8 @@ def make_report(looks: Looks, *, same_person: Threshold, named: Threshold) -> Re
 
 def _thresholds(looks: Looks, threshold: Threshold) -> NDArray[np.float32]:
     """(n,) the threshold of each person."""
-    of_count = {count: threshold(count) for count in {person.embedding_count for person in looks.persons}}
-    return np.array([of_count[person.embedding_count] for person in looks.persons], dtype=np.float32)
+    of_count = {count: threshold(count) for count in {person.views for person in looks.persons}}
+    return np.array([of_count[person.views] for person in looks.persons], dtype=np.float32)
 
 
 def _look_alikes(looks: Looks, named: Threshold) -> list[LookAlikes]:
@@ -109,11 +112,15 @@ def _misfits(looks: Looks, same_person: Threshold, named: Threshold) -> list[Mis
     weighted = looks.weights[:, None] * looks.embeddings
     totals = np.zeros_like(looks.templates)
     np.add.at(totals, looks.owners, weighted)
-    others = unit(totals[looks.owners] - weighted)
+    # A copy of a photo does not vouch for it.
+    counts = [person.views for person in looks.persons]
+    view = np.cumsum([0, *counts])[looks.owners] + looks.views
+    copies = np.zeros((sum(counts), looks.templates.shape[1]), dtype=np.float32)
+    np.add.at(copies, view, weighted)
+    others = unit(totals[looks.owners] - copies[view])
     similarities = (others * looks.embeddings).sum(axis=1)
-    photos = np.bincount(looks.owners, minlength=len(looks.persons))[looks.owners]
-    limit_of = {count: same_person(count - 1) for count in set(photos.tolist()) if count > 1}
-    limits = np.array([limit_of.get(count, -1.0) for count in photos.tolist()])
+    limit_of = {count: same_person(count - 1) for count in set(counts) if count > 1}
+    limits = np.array([limit_of.get(counts[owner], -1.0) for owner in looks.owners])
     rows = np.flatnonzero(similarities < limits)
     rows = rows[np.argsort(similarities[rows], kind="stable")]
     thresholds = _thresholds(looks, named)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from visage.bank.views import SAME_VIEW
 from visage.types import Advice, Caution, Embedding, Issue, Person, Photo, Undo
 from visage.vision.quality import ADVICE
-
-_NEAR_COPY = 0.9
-"""Cosine from which on a picture shows nothing of a person that another photo does not: the same shot again, or the
-next frame."""
-
 
 # Part of looks that are named right with 300 persons remembered (`docs/decisions/0043-in-two-places.md`).
 _RIGHT = (0.94, 0.98, 0.99)
@@ -23,16 +16,17 @@ _RIGHT_WHERE_POOR, _RIGHT_WHERE_GOOD = 0.77, 0.97
 """By one photo of a quality (0–100) below that, and by a good one."""
 
 
-def adds_a_view(embedding: Embedding, photos: NDArray[np.float32]) -> bool:
-    """Does a picture show something of a person that the photos, (k, D) float32, unit length, do not?"""
-    return not len(photos) or float((photos @ embedding).max()) < _NEAR_COPY
+def adds_a_view(embedding: Embedding, photos: Sequence[Embedding]) -> bool:
+    """Does a picture show something of a person that the photos do not? Each (D,) float32, unit length."""
+    return all(float(photo @ embedding) < SAME_VIEW for photo in photos)
 
 
-def advice(name: str, photos: Sequence[Photo]) -> Advice | None:
-    """What would help most to recognise someone by these photos; None where there is enough."""
+def advice(name: str, photos: Sequence[Photo], *, views: int) -> Advice | None:
+    """What would help most to recognise someone by these photos, of so many views; None where there is enough."""
     best = max(photos, key=lambda photo: photo.quality.score, default=None)
-    if best is None or len(photos) >= len(_RIGHT):
+    if best is None or views >= len(_RIGHT):
         return None
+    known = max(views, 1)
     issues = best.quality.issues
     turned = all(Issue.TURNED_AWAY in photo.quality.issues for photo in photos)
     if best.quality.score < _GOOD:
@@ -43,7 +37,7 @@ def advice(name: str, photos: Sequence[Photo]) -> Advice | None:
         "MORE_PHOTOS",
         f"Another photo of {name} would help, {which}.",
         "into_the_camera" if turned else "another_day",
-        *_RIGHT[len(photos) - 1 : len(photos) + 1],
+        *_RIGHT[known - 1 : known + 1],
     )
 
 

@@ -21,7 +21,7 @@ export function takeBack(undo_id: string): Promise<unknown> {
 export async function nameFace(
   face: { unknownId: string | null; picture: Blob | null },
   person: { name: string; relationship: string; consent: Schema["Consent"] | null },
-): Promise<unknown> {
+): Promise<Schema["Registration"]> {
   const fields = {
     name: person.name,
     relationship: person.relationship || null,

@@ -67,30 +67,40 @@ function usePeopleMutation<V, T>(mutationFn: (values: V) => Promise<T>) {
   return useMutation({ mutationFn, onSuccess: () => refreshPeople(queries) });
 }
 
+/** Pictures to send, up to ten; and of each which face is meant, where someone chose one. */
+interface Photos {
+  images: readonly Blob[];
+  boxes?: readonly (Schema["Box"] | null)[];
+}
+
+function photoFields({ images, boxes = [] }: Photos) {
+  const chosen = boxes.some((box) => box !== null);
+  return { image: images, box: chosen ? boxes.map((box) => JSON.stringify(box)) : null };
+}
+
 /** Remember someone: up to ten pictures at once. */
 export function useRegister() {
-  return usePeopleMutation(
-    ({ details, consent, images }: { details: Details; consent: Consent; images: readonly Blob[] }) =>
-      call(
-        api.POST("/api/v1/register", {
-          body: { ...registration(details), ...consentField(consent), image: images } as never,
-          bodySerializer: asForm,
-        }),
-      ),
+  return usePeopleMutation(({ details, consent, ...photos }: { details: Details; consent: Consent } & Photos) =>
+    call(
+      api.POST("/api/v1/register", {
+        body: { ...registration(details), ...consentField(consent), ...photoFields(photos) } as never,
+        bodySerializer: asForm,
+      }),
+    ),
   );
 }
 
 export function useAddPhotos() {
-  return usePeopleMutation(({ person_id, images }: { person_id: string; images: readonly Blob[] }) =>
-    addPhotos(person_id, images),
+  return usePeopleMutation(({ person_id, ...photos }: { person_id: string } & Photos) =>
+    addPhotos(person_id, photos),
   );
 }
 
-export function addPhotos(person_id: string, images: readonly Blob[]) {
+export function addPhotos(person_id: string, photos: Photos) {
   return call(
     api.POST("/api/v1/persons/{person_id}/photos", {
       params: { path: { person_id } },
-      body: { image: images } as never,
+      body: photoFields(photos) as never,
       bodySerializer: asForm,
     }),
   );
@@ -161,6 +171,11 @@ export function registration(details: Details) {
     relationship: details.relationship.trim() || null,
     metadata: Object.keys(metadata).length > 0 ? JSON.stringify(metadata) : null,
   };
+}
+
+/** Something that was sent is not kept: the person was here already, with other words. */
+export function isAsWas({ warnings }: Pick<Schema["PhotosAdded"], "warnings">): boolean {
+  return warnings.some((warning) => warning.code === "KEPT_AS_WAS");
 }
 
 /** The field of a form that says who agreed. */

@@ -36,7 +36,8 @@ export interface paths {
         put?: never;
         /**
          * Register
-         * @description Remember a person. The same name with a matching face adds the photo to that person.
+         * @description Remember a person. The same name with a matching face adds the photo to that person; a photo that is here
+         *     already is kept once, so the request may be repeated.
          *
          *     Role: editor.
          */
@@ -114,7 +115,7 @@ export interface paths {
         put?: never;
         /**
          * Add Photos
-         * @description Remember more photos of a person.
+         * @description Remember more photos of a person; and what else is sent, where it was not known yet.
          *
          *     Role: editor.
          */
@@ -821,10 +822,32 @@ export interface components {
         /** Body_add_photos */
         Body_add_photos: {
             /**
+             * Relationship
+             * @description What the person is to the user; ≤ 200 characters
+             */
+            relationship?: string | null;
+            /**
+             * Metadata
+             * @description A JSON object, ≤ 16 KiB
+             * @example {"note": "met at the choir"}
+             */
+            metadata?: string | null;
+            /**
+             * Consent
+             * @description Who agreed: a JSON object with `given_by`, `capacity`, `given_on` (YYYY-MM-DD) and perhaps `valid_until`, `text_version`
+             * @example {"given_by": "Jane Doe", "capacity": "self", "given_on": "2025-12-04"}
+             */
+            consent?: string | null;
+            /**
              * Image
              * @description Face image, JPEG or PNG; repeat for more photos, up to 10
              */
             image: string[];
+            /**
+             * Box
+             * @description Which face is meant where there are several: a JSON object with `x`, `y`, `width`, `height`, in pixels; with several images one for each, in order, null where nothing is to be said
+             */
+            box?: string[] | null;
         };
         /** Body_detect */
         Body_detect: {
@@ -871,6 +894,11 @@ export interface components {
              * @description Face image, JPEG or PNG; repeat for more photos, up to 10
              */
             image: string[];
+            /**
+             * Box
+             * @description Which face is meant where there are several: a JSON object with `x`, `y`, `width`, `height`, in pixels; with several images one for each, in order, null where nothing is to be said
+             */
+            box?: string[] | null;
         };
         /** Body_register_unknown */
         Body_register_unknown: {
@@ -914,6 +942,16 @@ export interface components {
              * @description JPEG or PNG
              */
             image_2?: string | null;
+            /**
+             * Box
+             * @description Which face is meant where there are several: a JSON object with `x`, `y`, `width`, `height`, in pixels
+             */
+            box?: string | null;
+            /**
+             * Box 2
+             * @description The same in `image_2`
+             */
+            box_2?: string | null;
         };
         /**
          * Box
@@ -1075,13 +1113,42 @@ export interface components {
             complete: boolean;
         };
         /**
+         * DetectedFace
+         * @description A face, and what registering the image would make of it.
+         */
+        DetectedFace: {
+            box: components["schemas"]["Box"];
+            /**
+             * Landmarks
+             * @description Right eye, left eye, nose tip, right and left mouth corner, the subject's; pixels (x, y)
+             */
+            landmarks: [
+                number,
+                number
+            ][];
+            /** Detection Score */
+            detection_score: number;
+            quality: components["schemas"]["Quality"];
+            pose: components["schemas"]["Pose"];
+            /**
+             * Usable
+             * @description It can be seen well enough to be remembered; `box` chooses among several
+             */
+            usable: boolean;
+            /**
+             * Stands Out
+             * @description Without `box`, and where nobody is known by the name, it is the one
+             */
+            stands_out: boolean;
+        };
+        /**
          * Detection
          * @description The faces of an image, and whether it could be registered.
          */
         Detection: {
             image: components["schemas"]["ImageSize"];
             /** Faces */
-            faces: components["schemas"]["Face"][];
+            faces: components["schemas"]["DetectedFace"][];
             /**
              * Faces Passed Over
              * @description Smaller faces that were not looked at, beyond the `VISAGE_MAX_FACES` largest
@@ -1503,25 +1570,6 @@ export interface components {
             error: components["schemas"]["ErrorBody"];
         };
         /**
-         * Face
-         * @description A face in an image.
-         */
-        Face: {
-            box: components["schemas"]["Box"];
-            /**
-             * Landmarks
-             * @description Right eye, left eye, nose tip, right and left mouth corner, the subject's; pixels (x, y)
-             */
-            landmarks: [
-                number,
-                number
-            ][];
-            /** Detection Score */
-            detection_score: number;
-            quality: components["schemas"]["Quality"];
-            pose: components["schemas"]["Pose"];
-        };
-        /**
          * Health
          * @description State of the server.
          */
@@ -1830,7 +1878,8 @@ export interface components {
          *       "name": "John Doe",
          *       "person_id": "9b2f6c1e-8f0a-4a52-9c55-0d6f2b6f3a10",
          *       "relationship": "Friend",
-         *       "updated_at": "2025-12-04T10:30:00Z"
+         *       "updated_at": "2025-12-04T10:30:00Z",
+         *       "views": 1
          *     }
          */
         Person: {
@@ -1846,6 +1895,11 @@ export interface components {
             };
             /** Embedding Count */
             embedding_count: number;
+            /**
+             * Views
+             * @description Different views among the photos; near copies of a photo are one
+             */
+            views: number;
             /**
              * Created At
              * Format: date-time
@@ -1923,7 +1977,8 @@ export interface components {
          *       "photos": [],
          *       "relationship": "Friend",
          *       "undos": [],
-         *       "updated_at": "2025-12-04T10:30:00Z"
+         *       "updated_at": "2025-12-04T10:30:00Z",
+         *       "views": 1
          *     }
          */
         PersonWithPhotos: {
@@ -1939,6 +1994,11 @@ export interface components {
             };
             /** Embedding Count */
             embedding_count: number;
+            /**
+             * Views
+             * @description Different views among the photos; near copies of a photo are one
+             */
+            views: number;
             /**
              * Created At
              * Format: date-time
@@ -2040,6 +2100,11 @@ export interface components {
             person_id: string;
             /** Embedding Count */
             embedding_count: number;
+            /**
+             * Views
+             * @description Different views among the photos; near copies of a photo are one
+             */
+            views: number;
             /** Photos */
             photos: components["schemas"]["PhotoOutcome"][];
             /** Warnings */
@@ -2121,6 +2186,11 @@ export interface components {
             person_id: string;
             /** Embedding Count */
             embedding_count: number;
+            /**
+             * Views
+             * @description Different views among the photos; near copies of a photo are one
+             */
+            views: number;
             /** Photos */
             photos: components["schemas"]["PhotoOutcome"][];
             /** Warnings */
@@ -2283,7 +2353,7 @@ export interface components {
         Status: "known" | "uncertain" | "unknown";
         /**
          * Thin
-         * @description Someone with fewer than three photos.
+         * @description Someone of whom there are photos of fewer than three views.
          */
         Thin: {
             /** Person Id */
@@ -2294,6 +2364,11 @@ export interface components {
             relationship: string | null;
             /** Embedding Count */
             embedding_count: number;
+            /**
+             * Views
+             * @description Different views among the photos; near copies of a photo are one
+             */
+            views: number;
         };
         /**
          * Undo
@@ -3576,6 +3651,8 @@ export interface operations {
                 "multipart/form-data": {
                     /** @description JPEG or PNG */
                     image: string;
+                    /** @description Which face is meant, where it is not the likest: a JSON object with `x`, `y`, `width`, `height`, in pixels */
+                    box?: string;
                 };
             };
         };
@@ -3690,6 +3767,8 @@ export interface operations {
                 "multipart/form-data": {
                     /** @description JPEG or PNG */
                     image: string;
+                    /** @description Which face is meant, where it is not the likest: a JSON object with `x`, `y`, `width`, `height`, in pixels */
+                    box?: string;
                 };
             };
         };

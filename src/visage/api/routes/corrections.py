@@ -10,11 +10,12 @@ from starlette.datastructures import UploadFile
 
 from visage import errors
 from visage.api import schemas
-from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep
+from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep, clean_box
 from visage.api.openapi import refusals
 from visage.api.schemas import BankReport, Confirmed, Envelope, Merge, Merged, Undo, WhichIdentification
 from visage.bank.access import Role
 from visage.errors import Forbidden, InvalidValue
+from visage.types import Box
 
 router = APIRouter(tags=["corrections"])
 
@@ -32,7 +33,12 @@ _EITHER_BODY: dict[str, Any] = {
                             "type": "string",
                             "contentMediaType": "application/octet-stream",
                             "description": "JPEG or PNG",
-                        }
+                        },
+                        "box": {
+                            "type": "string",
+                            "description": "Which face is meant, where it is not the likest: a JSON object with `x`, "
+                            "`y`, `width`, `height`, in pixels",
+                        },
                     },
                 }
             },
@@ -41,15 +47,17 @@ _EITHER_BODY: dict[str, Any] = {
 }
 
 
-async def identification_or_image(request: Request) -> str | bytes:
-    """The id of an identification, from a JSON body; or an image, from a form."""
+async def identification_or_image(request: Request) -> str | tuple[bytes, Box | None]:
+    """The id of an identification, from a JSON body; or an image and perhaps a box in it, from a form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         async with request.form(max_files=1, max_fields=1) as form:
-            image = form.get("image")
+            image, box = form.get("image"), form.get("box")
             if not isinstance(image, UploadFile):
                 raise InvalidValue.of("image", "must be a file")
-            return await image.read()
+            if isinstance(box, UploadFile):
+                raise InvalidValue.of("box", "must be text")
+            return await image.read(), None if box is None else clean_box("box", box)
     try:
         if kind != "application/json":
             raise InvalidValue.of("body", "must be JSON or a form, and its Content-Type must say so")
@@ -77,14 +85,14 @@ async def not_me(
     recognizer: RecognizerDep,
     service: ServiceDep,
     person_id: str,
-    rejected: Annotated[str | bytes, Depends(identification_or_image)],
+    rejected: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
 ) -> Envelope[Undo]:
     """ "That's wrong": the face in an identification, or in an image, is not this person. It is not called by this
     name again; its embedding is kept for that, its picture is not."""
     if isinstance(rejected, str):
         undo = await service.store(recognizer.reject_sighting, person_id, rejected)
     else:
-        undo = await service.compute(recognizer.reject_image, person_id, rejected)
+        undo = await service.compute(recognizer.reject_image, person_id, *rejected)
     return Envelope(data=schemas.undo(undo))
 
 

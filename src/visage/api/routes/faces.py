@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form
 
 from visage import errors
 from visage.api import schemas
-from visage.api.deps import Image2Field, ImageField, RecognizerDep, ServiceDep
+from visage.api.deps import Box2Field, BoxField, Image2Field, ImageField, RecognizerDep, ServiceDep
 from visage.api.openapi import refusals
 from visage.api.schemas import Detection, Envelope, Identification, Verification
 from visage.errors import InvalidValue
@@ -42,13 +42,19 @@ async def verify(
     service: ServiceDep,
     image: ImageField,
     image_2: Image2Field,
+    box: BoxField,
+    box_2: Box2Field,
     person_id: Annotated[str | None, Form(description="Compare with this person …")] = None,
 ) -> Envelope[Verification]:
     """Is it the same person? An image against a person, or against a second image."""
     if (person_id is None) == (image_2 is None):
         raise InvalidValue.of("person_id", "send either person_id or image_2")
     if person_id is not None:
-        result = await service.compute(recognizer.verify_person, image, person_id)
+        if box_2 is not None:
+            raise InvalidValue.of("box_2", "belongs to image_2, which is not there")
+        result = await service.compute(recognizer.verify_person, image, person_id, box)
     else:
-        result = recognizer.verify_faces(*await service.compute_each(recognizer.dominant_face, [image, image_2]))
+        assert image_2 is not None  # noqa: S101 - exactly one of the two is there
+        faces = await service.compute_each(recognizer.chosen_face, [image, image_2], [box, box_2], ["box", "box_2"])
+        result = recognizer.verify_faces(*faces)
     return Envelope(data=schemas.verification(result))

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query, Response
 from visage import errors
 from visage.api import schemas
 from visage.api.deps import (
+    BoxesField,
     ConsentField,
+    GivenConsentField,
     ImagesField,
     MetadataField,
     NameField,
@@ -34,6 +36,8 @@ from visage.api.schemas import (
     Registration,
 )
 from visage.errors import InvalidValue
+from visage.recognition.enrolment import Details
+from visage.types import Box
 
 router = APIRouter(tags=["people"])
 
@@ -59,17 +63,13 @@ async def register(
     metadata: MetadataField,
     consent: ConsentField,
     image: ImagesField,
+    box: BoxesField,
 ) -> Envelope[Registration]:
-    """Remember a person. The same name with a matching face adds the photo to that person."""
-    prepared = await service.compute_each(recognizer.prepare, image)
-    enrolment = await service.store(
-        recognizer.enrol_prepared,
-        name=name,
-        relationship=relationship,
-        metadata=metadata,
-        results=prepared,
-        consent=consent,
-    )
+    """Remember a person. The same name with a matching face adds the photo to that person; a photo that is here
+    already is kept once, so the request may be repeated."""
+    prepared = await service.compute_each(recognizer.prepare, image, one_each(box, image))
+    details = Details(relationship, metadata, consent)
+    enrolment = await service.store(recognizer.enrol_prepared, name, details, prepared)
     return Envelope(data=schemas.registration(enrolment))
 
 
@@ -146,12 +146,23 @@ async def delete_person(recognizer: RecognizerDep, service: ServiceDep, person_i
     responses=refusals(*_PHOTO_ERRORS, errors.PersonNotFound),
 )
 async def add_photos(
-    recognizer: RecognizerDep, service: ServiceDep, person_id: str, image: ImagesField
+    *,
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    person_id: str,
+    relationship: RelationshipField,
+    metadata: MetadataField,
+    consent: GivenConsentField,
+    image: ImagesField,
+    box: BoxesField,
 ) -> Envelope[PhotosAdded]:
-    """Remember more photos of a person."""
+    """Remember more photos of a person; and what else is sent, where it was not known yet."""
     recognizer.bank.person(person_id)  # who is not there needs no work
-    prepared = await service.compute_each(recognizer.prepare, image)
-    return Envelope(data=schemas.photos_added(await service.store(recognizer.add_prepared, person_id, prepared)))
+    prepared = await service.compute_each(recognizer.prepare, image, one_each(box, image))
+    details = Details(relationship, metadata, consent)
+    return Envelope(
+        data=schemas.photos_added(await service.store(recognizer.add_prepared, person_id, details, prepared))
+    )
 
 
 @router.get(
@@ -180,6 +191,17 @@ async def delete_photo(
     """Forget one photo of a person."""
     complete = await service.store(recognizer.bank.forget_photo, person_id, photo_id)
     return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=complete))
+
+
+def one_each(boxes: list[Box | None], images: list[bytes]) -> list[Box | None]:
+    """The boxes, one for each image; None where nothing is said.
+
+    Raises:
+        InvalidValue: there are some, but not one for each image.
+    """
+    if boxes and len(boxes) != len(images):
+        raise InvalidValue.of("box", f"send one for each image: {len(images)}, not {len(boxes)}")
+    return boxes or [None] * len(images)
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -1,7 +1,8 @@
 import { Camera, Check, UserPlus, Users, Video } from "lucide-react";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useSearch } from "wouter";
-import { type Details, useAddPhotos, usePerson, useRegister } from "@/client/people";
+import type { Schema } from "@/client/api";
+import { type Details, isAsWas, useAddPhotos, usePerson, useRegister } from "@/client/people";
 import { Button, ButtonLink } from "@/components/button";
 import { Card, Page } from "@/components/page";
 import { Await } from "@/components/states";
@@ -11,12 +12,12 @@ import { DetailsFields, NO_DETAILS } from "@/features/people/details-fields";
 import { Portrait } from "@/features/people/portrait";
 import { useConsent } from "@/features/people/use-consent";
 import { explain } from "@/lib/explain";
-import { useLanguage } from "@/lib/i18n";
+import { type Key, useLanguage } from "@/lib/i18n";
 import { Capture } from "./capture";
 import { ChooseFiles, DropFiles } from "./drop-files";
 import { LooksLike, resembled } from "./looks-like";
 import { Pictures } from "./pictures";
-import { batches, fitOf, isChecking, settle } from "./queue";
+import { batches, boxesOf, fitOf, isAsking, isChecking, type Queue, settle } from "./queue";
 import { useQueue } from "./use-queue";
 
 interface Named {
@@ -26,7 +27,14 @@ interface Named {
 
 interface Saved extends Named {
   photos: number;
+  /** Pictures that were here already. */
+  copies: number;
   refused: number;
+  /** Different views, of all the photos there are now. */
+  views: number;
+  /** What was written stays unsaved: the person was here, with other words. */
+  asWas: boolean;
+  misfit: boolean;
   other: Named | null;
   advice: Advice | null;
   /** Someone who was here already. */
@@ -52,7 +60,7 @@ const SOURCE =
 
 function Add({ to }: { to: Named | null }) {
   const { t } = useLanguage();
-  const { queue, setQueue, addFiles, addShot, remove, clear, checkAgain } = useQueue();
+  const { queue, setQueue, addFiles, addShot, pick, remove, clear, checkAgain } = useQueue();
   const [capturing, setCapturing] = useState(false);
   const [details, setDetails] = useState<Details>(NO_DETAILS);
   const [tried, setTried] = useState(false);
@@ -64,30 +72,37 @@ function Add({ to }: { to: Named | null }) {
   const error = register.error ?? addPhotos.error;
   const ready = fitOf(queue);
 
+  const lacking = tried && !isChecking(queue) ? lack(queue) : null;
+
   const save = async (event: FormEvent) => {
     event.preventDefault();
     setTried(true);
     if (to === null && (details.name.trim() === "" || consent.missing)) return;
-    if (ready.length === 0 || isChecking(queue)) return;
+    if (ready.length === 0 || isChecking(queue) || isAsking(queue)) return;
     let person = to;
     let other: Named | null = null;
     let advice: Advice | null = null;
     let settled = queue;
+    let views = 0;
+    let asWas = false;
+    const said: string[] = [];
     try {
       for (const batch of batches(queue)) {
-        const images = batch.map((picture) => picture.content);
+        const photos = { images: batch.map((picture) => picture.content), boxes: boxesOf(batch) };
+        let reply: Schema["PhotosAdded"];
         if (person === null) {
-          const reply = await register.mutateAsync({ details, consent: consent.record, images });
-          person = { person_id: reply.person_id, name: reply.name };
-          other = resembled(reply.warnings);
-          advice = reply.advice;
-          settled = settle(settled, batch, reply.photos);
+          const registered = await register.mutateAsync({ details, consent: consent.record, ...photos });
+          person = { person_id: registered.person_id, name: registered.name };
+          reply = registered;
         } else {
-          const reply = await addPhotos.mutateAsync({ person_id: person.person_id, images });
-          other ??= resembled(reply.warnings);
-          advice = reply.advice;
-          settled = settle(settled, batch, reply.photos);
+          reply = await addPhotos.mutateAsync({ person_id: person.person_id, ...photos });
         }
+        other ??= resembled(reply.warnings);
+        advice = reply.advice;
+        settled = settle(settled, batch, reply.photos);
+        views = reply.views;
+        asWas ||= isAsWas(reply);
+        said.push(...reply.warnings.map((warning) => warning.code));
         setQueue(settled);
       }
     } catch (error) {
@@ -98,7 +113,19 @@ function Add({ to }: { to: Named | null }) {
     if (person === null) return;
     setCapturing(false);
     const count = (state: string) => settled.filter((picture) => picture.state === state).length;
-    setSaved({ ...person, photos: count("kept"), refused: count("refused"), other, advice, known: to !== null });
+    const copies = said.filter((code) => code === "SAME_PHOTO").length;
+    setSaved({
+      ...person,
+      photos: count("kept") - copies,
+      copies,
+      refused: count("refused"),
+      views,
+      asWas,
+      misfit: said.includes("DOES_NOT_FIT"),
+      other,
+      advice,
+      known: to !== null,
+    });
   };
 
   const again = () => {
@@ -154,10 +181,10 @@ function Add({ to }: { to: Named | null }) {
                   <p className="text-soft max-sm:hidden">{t("add.drop")}</p>
                 </>
               )}
-              {queue.length > 0 && <Pictures queue={queue} onRemove={remove} onAgain={checkAgain} />}
-              {tried && ready.length === 0 && !isChecking(queue) && (
+              {queue.length > 0 && <Pictures queue={queue} onChoose={pick} onRemove={remove} onAgain={checkAgain} />}
+              {lacking !== null && (
                 <p role="alert" className="font-medium text-danger">
-                  {t(queue.length === 0 ? "add.pictures.missing" : "add.pictures.unfit")}
+                  {t(lacking)}
                 </p>
               )}
             </div>
@@ -205,6 +232,13 @@ function Add({ to }: { to: Named | null }) {
   );
 }
 
+/** What must be done about the photos before they can be sent. */
+function lack(queue: Queue): Key | null {
+  if (isAsking(queue)) return "add.pictures.choose";
+  if (fitOf(queue).length > 0) return null;
+  return queue.length === 0 ? "add.pictures.missing" : "add.pictures.unfit";
+}
+
 /** It is done: whom Visage knows now, and where to go from here. */
 function Done({ saved, again }: { saved: Saved; again: (() => void) | null }) {
   const { t } = useLanguage();
@@ -224,8 +258,11 @@ function Done({ saved, again }: { saved: Saved; again: (() => void) | null }) {
         {t(saved.known ? "added.known" : "added.title", { name: saved.name })}
       </h1>
       <div role="status" className="grid gap-2 text-lg text-soft">
-        <p>{t("added.photos", { count: saved.photos })}</p>
+        {saved.photos > 0 && <p>{t("added.photos", { count: saved.photos })}</p>}
+        {saved.copies > 0 && <p>{t("added.copies", { count: saved.copies })}</p>}
         {saved.refused > 0 && <p>{t("added.refused", { count: saved.refused })}</p>}
+        {saved.misfit && <p>{t("added.misfit", { name: saved.name })}</p>}
+        {saved.asWas && <p>{t("added.as_was", { name: saved.name })}</p>}
         {saved.advice !== null && <p>{adviceWords(saved.advice, saved.name, t)}</p>}
       </div>
       <div className="mt-2 flex flex-wrap justify-center gap-3">

@@ -1,7 +1,7 @@
 import type { Schema } from "@/client/api";
 
 type Detection = Pick<Schema["Detection"], "faces" | "image" | "refusal">;
-type Face = Schema["Face"];
+type Face = Schema["DetectedFace"];
 
 /** How a person should stand before the camera, one view after the other. */
 export const VIEWS = ["straight", "left", "right"] as const;

@@ -1,18 +1,21 @@
-import { CircleAlert, CircleCheck, RotateCw, Trash2, TriangleAlert } from "lucide-react";
+import { CircleAlert, CircleCheck, RotateCw, Trash2, TriangleAlert, UsersRound } from "lucide-react";
 import { useState } from "react";
 import { Spinner } from "@/components/spinner";
 import { adviceOf } from "@/features/people/quality-words";
 import english from "@/languages/en.json";
 import { type Key, type Translate, useLanguage } from "@/lib/i18n";
+import { Faces } from "./faces";
 import type { Picture, Queue } from "./queue";
 
 /** The pictures so far: each with what is being done with it, or what is wrong with it and how to do better. */
 export function Pictures({
   queue,
+  onChoose,
   onRemove,
   onAgain,
 }: {
   queue: Queue;
+  onChoose: (picture: Picture, face: number) => void;
   onRemove: (picture: Picture) => void;
   onAgain: (picture: Picture) => void;
 }) {
@@ -22,19 +25,22 @@ export function Pictures({
       {queue.map((picture) => (
         <li
           key={picture.id}
-          className={`flex items-center gap-3.5 rounded-2xl border p-2 ${picture.state === "refused" ? "border-danger bg-danger-tint" : "border-line bg-surface"}`}
+          className={`grid gap-2 rounded-2xl border p-2 ${picture.state === "refused" ? "border-danger bg-danger-tint" : "border-line bg-surface"}`}
         >
-          <Preview picture={picture} />
-          <div className="min-w-0 flex-1">
-            {picture.name !== "" && <p className="truncate text-sm text-soft">{picture.name}</p>}
-            <State picture={picture} />
+          <div className="flex items-center gap-3.5">
+            <Preview picture={picture} />
+            <div className="min-w-0 flex-1">
+              {picture.name !== "" && <p className="truncate text-sm text-soft">{picture.name}</p>}
+              <State picture={picture} />
+            </div>
+            {picture.state === "refused" && isPassing(picture.code) && (
+              <IconButton label={t("action.again")} icon={<RotateCw />} onClick={() => onAgain(picture)} />
+            )}
+            {picture.state !== "kept" && (
+              <IconButton label={t("pictures.remove")} icon={<Trash2 />} onClick={() => onRemove(picture)} />
+            )}
           </div>
-          {picture.state === "refused" && isPassing(picture.code) && (
-            <IconButton label={t("action.again")} icon={<RotateCw />} onClick={() => onAgain(picture)} />
-          )}
-          {picture.state !== "kept" && (
-            <IconButton label={t("pictures.remove")} icon={<Trash2 />} onClick={() => onRemove(picture)} />
-          )}
+          <Faces picture={picture} onChoose={(face) => onChoose(picture, face)} />
         </li>
       ))}
     </ul>
@@ -98,6 +104,13 @@ function State({ picture }: { picture: Picture }) {
           <span>
             {t("pictures.fair")} {words(picture, t)}
           </span>
+        </p>
+      );
+    case "choose":
+      return (
+        <p role="status" className={`${line} text-maybe`}>
+          <UsersRound aria-hidden="true" />
+          {t("pictures.several")}
         </p>
       );
     case "refused":

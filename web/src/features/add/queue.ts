@@ -1,12 +1,14 @@
 import type { Schema } from "@/client/api";
 import type { Issue } from "@/features/people/quality-words";
 
-type Detection = Pick<Schema["Detection"], "faces" | "usable" | "refusal">;
+type Detection = Pick<Schema["Detection"], "faces" | "image" | "usable" | "refusal">;
+type Face = Pick<Schema["DetectedFace"], "box" | "quality" | "usable" | "stands_out">;
 type Outcome = Schema["PhotoOutcome"];
 
 /**
  * A picture on its way to a person: it waits, is looked at by the server, and is fit (`good`), fit but poor (`fair`),
- * or not (`refused`); then it is kept, or the server refuses it after all.
+ * or not (`refused`); or it shows several people, and someone must say which one is meant (`choose`). Then it is kept,
+ * or the server refuses it after all.
  */
 export interface Picture {
   id: number;
@@ -16,10 +18,20 @@ export interface Picture {
   content: Blob;
   /** Of the preview. */
   url: string;
-  state: "waiting" | "checking" | "good" | "fair" | "refused" | "kept";
+  state: "waiting" | "checking" | "good" | "fair" | "refused" | "choose" | "kept";
   /** Why it is not good. */
   code: string | null;
   issues: readonly Issue[];
+  /** Whom it shows, where there are several to choose from. */
+  choice: Choice | null;
+  /** Which of them was chosen, by hand. */
+  chosen: number | null;
+}
+
+/** The faces of a picture that could be remembered, from left to right. */
+export interface Choice {
+  image: Schema["ImageSize"];
+  faces: readonly Face[];
 }
 
 export type Queue = readonly Picture[];
@@ -50,18 +62,39 @@ export function nextToCheck(queue: Queue): Queue {
 }
 
 /** What the server's look at a picture means for it. */
-export function judged(detection: Detection): Pick<Picture, "state" | "code" | "issues"> {
-  const area = ({ box }: Schema["Face"]) => box.width * box.height;
-  const [face] = [...detection.faces].sort((a, b) => area(b) - area(a));
-  const issues = face?.quality.issues ?? [];
-  if (!detection.usable)
-    return { state: "refused", code: detection.refusal?.code ?? null, issues: several(detection) ? [] : issues };
-  const fair = issues.length > 0 || (face?.quality.score ?? 0) < GOOD;
-  return { state: fair ? "fair" : "good", code: null, issues };
+export function judged(detection: Detection): Pick<Picture, "state" | "code" | "issues" | "choice" | "chosen"> {
+  const faces = detection.faces.filter((face) => face.usable).sort((a, b) => a.box.x - b.box.x);
+  const several = faces.length > 1 || (faces.length === 1 && !detection.usable);
+  const choice = several ? { image: detection.image, faces } : null;
+  const face = detection.faces.find((each) => each.stands_out);
+  if (face !== undefined) return { ...gradeOf(face), choice, chosen: null };
+  if (choice !== null) return { state: "choose", code: null, issues: [], choice, chosen: null };
+  const area = ({ box }: Face) => box.width * box.height;
+  const [largest] = [...detection.faces].sort((a, b) => area(b) - area(a));
+  const issues = largest?.quality.issues ?? [];
+  return { state: "refused", code: detection.refusal?.code ?? null, issues, choice, chosen: null };
 }
 
-function several(detection: Detection): boolean {
-  return detection.refusal?.code === "MULTIPLE_FACES";
+function gradeOf({ quality }: Face): Pick<Picture, "state" | "code" | "issues"> {
+  const fair = quality.issues.length > 0 || quality.score < GOOD;
+  return { state: fair ? "fair" : "good", code: null, issues: quality.issues };
+}
+
+/** Someone says which face of a picture is meant. */
+export function choose(queue: Queue, id: number, chosen: number): Queue {
+  const face = queue.find((picture) => picture.id === id)?.choice?.faces[chosen];
+  return face === undefined ? queue : change(queue, id, { ...gradeOf(face), chosen });
+}
+
+/** Which face the server would take by itself, where nobody is known by the name. */
+export function standing({ faces }: Choice): number | null {
+  const place = faces.findIndex((face) => face.stands_out);
+  return place === -1 ? null : place;
+}
+
+/** Where the chosen face of each picture is; null where nobody chose. */
+export function boxesOf(queue: Queue): (Schema["Box"] | null)[] {
+  return queue.map(({ choice, chosen }) => (chosen === null ? null : (choice?.faces[chosen]?.box ?? null)));
 }
 
 /** Those that can be sent. */
@@ -71,6 +104,11 @@ export function fitOf(queue: Queue): Queue {
 
 export function isChecking(queue: Queue): boolean {
   return queue.some((picture) => picture.state === "waiting" || picture.state === "checking");
+}
+
+/** Someone must say first who is meant. */
+export function isAsking(queue: Queue): boolean {
+  return queue.some((picture) => picture.state === "choose");
 }
 
 /** The fit ones, in requests. */

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { ApiError } from "@/client/api";
 import { detect } from "@/client/faces";
 import { prepare } from "./prepare";
-import { change, judged, newFiles, nextToCheck, type Picture, type Queue } from "./queue";
+import { change, choose, judged, newFiles, nextToCheck, type Picture, type Queue } from "./queue";
 
 let last = 0;
 
@@ -24,6 +24,8 @@ export function useQueue() {
       state: "waiting",
       code: null,
       issues: [],
+      choice: null,
+      chosen: null,
       ...more,
     };
     setQueue((all) => [...all, picture]);
@@ -41,6 +43,7 @@ export function useQueue() {
     [enter],
   );
 
+  const pick = useCallback((picture: Picture, face: number) => setQueue((all) => choose(all, picture.id, face)), []);
   const remove = useCallback((picture: Picture) => {
     setQueue((all) => all.filter((other) => other.id !== picture.id));
     URL.revokeObjectURL(picture.url);
@@ -73,7 +76,7 @@ export function useQueue() {
     };
   }, []);
 
-  return { queue, setQueue, addFiles, addShot, remove, clear, checkAgain };
+  return { queue, setQueue, addFiles, addShot, pick, remove, clear, checkAgain };
 }
 
 async function check(picture: Picture): Promise<Partial<Picture>> {

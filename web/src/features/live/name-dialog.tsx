@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { nameFace } from "@/client/live";
+import { isAsWas } from "@/client/people";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
@@ -38,9 +39,10 @@ function Form({ face, onClose }: { face: Unnamed; onClose: () => void }) {
     mutationFn: () =>
       nameFace(face, { name: name.trim(), relationship: relationship.trim(), consent: consent.record }),
     onError: consent.refused,
-    onSuccess: () => {
+    onSuccess: (named) => {
       for (const key of ["persons", "unknowns", "report"]) void queries.invalidateQueries({ queryKey: [key] });
       toast(t("live.name.done", { name: name.trim() }));
+      if (isAsWas(named)) toast(t("added.as_was", { name: named.name }));
       onClose();
     },
   });

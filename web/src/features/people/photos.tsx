@@ -28,14 +28,14 @@ export function Photos({ person }: { person: PersonWithPhotos }) {
         {may && (
           <ButtonLink
             href={`/add?to=${person.person_id}`}
-            look={photos.length < ENOUGH ? "primary" : "secondary"}
+            look={person.views < ENOUGH ? "primary" : "secondary"}
             icon={<ImagePlus aria-hidden="true" />}
           >
             {t("photos.add")}
           </ButtonLink>
         )}
       </div>
-      {may && photos.length < ENOUGH && <p className="text-lg text-soft">{t("photos.few")}</p>}
+      {may && person.views < ENOUGH && <p className="text-lg text-soft">{t("photos.few")}</p>}
       <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(9.25rem,100%),1fr))] gap-3 sm:gap-4">
         {photos.map((photo, index) => {
           const grade = gradeOf(photo.quality);

@@ -94,14 +94,19 @@ function useMove() {
           parseAs: "blob",
         }),
       );
-      const added = (await addPhotos(other.person_id, [picture])).photos[0];
+      const { photos, warnings } = await addPhotos(other.person_id, { images: [picture] });
+      const [added] = photos;
       if (added?.photo_id == null) throw new ApiError(added?.code ?? "INTERNAL_ERROR", added?.message ?? "", 400);
       const { photo_id: moved } = added;
       hold(
         photo_id,
         t("report.misfits.moved", { name: other.name }),
         () => deletePhoto(queries, person_id, photo_id),
-        () => deletePhoto(queries, other.person_id, moved),
+        async () => {
+          // One that was there before is not taken away.
+          if (!warnings.some((warning) => warning.code === "SAME_PHOTO"))
+            await deletePhoto(queries, other.person_id, moved);
+        },
       );
     } catch (error) {
       toast(explain(error, t));

@@ -85,6 +85,8 @@ function Findings({ report }: { report: BankReport }) {
                     <span className="block text-lg leading-snug font-bold">{person.name}</span>
                     <span className="block text-soft">
                       {t("report.thin.count", { count: person.embedding_count })}
+                      {person.views < person.embedding_count &&
+                        `, ${t("report.thin.views", { count: person.views })}`}
                     </span>
                     <span className="block text-soft">{advice.get(person.person_id)}</span>
                     <span className="mt-1 block font-semibold text-accent">{t("photos.add")}</span>

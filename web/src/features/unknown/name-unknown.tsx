@@ -1,6 +1,7 @@
 import { Check, Users } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import type { Person } from "@/client/api";
+import { isAsWas } from "@/client/people";
 import { type Answer, type UnknownFace, useNameUnknown } from "@/client/unknowns";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
@@ -43,6 +44,7 @@ function Questions({ face, onDone }: { face: UnknownFace; onDone: () => void }) 
       const other = "person" in answer ? null : resembled(named.warnings);
       if (other !== null) return setLikeness({ added: named, other });
       toast(t("unknown.named", { name: named.name }));
+      if (isAsWas(named)) toast(t("added.as_was", { name: named.name }));
       onDone();
     } catch (error) {
       consent.refused(error);
