@@ -373,13 +373,13 @@ class Recognizer:
             )
         return self._confirm(person, looks, photo)
 
-    def confirm_image(self, person_id: str, image: bytes) -> Confirmation:
-        """ "Yes, that is Anna": whoever in this image looks most like this person is.
+    def confirm_image(self, person_id: str, image: bytes, box: Box | None = None) -> Confirmation:
+        """ "Yes, that is Anna": the face in a box, or whoever in this image looks most like this person, is.
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, FaceNotUsable, PersonNotFound, BankError.
         """
         person = self.bank.person(person_id)
-        face = usable(self._nearest(image, self.bank.template(person_id), enrolling=True))
+        face = usable(self._nearest(image, self.bank.template(person_id), box, enrolling=True))
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
         return self._confirm(person, [face.embedding], _new_photo(face, face.portrait))
 

@@ -3818,7 +3818,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description `IMAGE_TOO_LARGE` */
+            /** @description `IMAGE_TOO_LARGE` or `TOO_MUCH_WORK` */
             413: {
                 headers: {
                     [name: string]: unknown;

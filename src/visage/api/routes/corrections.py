@@ -105,6 +105,7 @@ async def not_me(
         errors.NoFaceDetected,
         errors.FaceNotUsable,
         errors.ImageTooLarge,
+        errors.TooMuchWork,
         errors.PersonNotFound,
         errors.SightingNotFound,
         errors.Overloaded,
@@ -115,14 +116,14 @@ async def is_me(
     recognizer: RecognizerDep,
     service: ServiceDep,
     person_id: str,
-    confirmed: Annotated[str | bytes, Depends(identification_or_image)],
+    confirmed: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
 ) -> Envelope[Confirmed]:
     """ "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
     where it shows something new, and an older "that's wrong" about this face holds no longer."""
     if isinstance(confirmed, str):
         confirmation = await service.store(recognizer.confirm_sighting, person_id, confirmed)
     else:
-        confirmation = await service.compute(recognizer.confirm_image, person_id, confirmed)
+        confirmation = await service.compute(recognizer.confirm_image, person_id, *confirmed)
     return Envelope(data=schemas.confirmed(confirmation))
 
 
