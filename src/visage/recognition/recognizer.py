@@ -21,9 +21,10 @@ from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
 from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
 from visage.recognition import calibration
+from visage.recognition.crowd import MAX_SAMPLE, Crowd, measure
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
-from visage.recognition.report import Report, make_report
+from visage.recognition.report import ENOUGH_PHOTOS, Closeness, Report, closeness_of, make_report
 from visage.recognition.sightings import Seen, Sightings
 from visage.recognition.tracker import SURELY_SAME, Track, Tracker
 from visage.recognition.unknowns import Unknowns
@@ -87,6 +88,7 @@ class Recognizer:
         self._limits = limits
         self._duplicate_policy = duplicate_policy
         self._enrolling = threading.Lock()
+        self._crowd = (-1, Crowd())
         self._sightings = Sightings()
         self.unknowns = Unknowns()
 
@@ -290,12 +292,26 @@ class Recognizer:
 
     def report(self) -> Report:
         """What a carer should look at in the bank."""
-        count = self.bank.person_count
+        named = partial(self._decider.threshold, persons=self.bank.person_count, shift=self.crowd().shift)
         return make_report(
             self.bank.looks(),
             same_person=self._same_person_threshold,
-            named=lambda photos: self._decider.threshold(persons=count, photos=photos),
+            named=lambda photos: named(photos=photos),
         )
+
+    def closeness(self) -> Closeness:
+        """How alike the people in the bank are, and what follows."""
+        threshold = partial(self._decider.threshold, persons=self.bank.person_count, photos=ENOUGH_PHOTOS)
+        crowd = self.crowd()
+        return closeness_of(crowd, threshold=threshold(shift=crowd.shift), usual=threshold())
+
+    def crowd(self) -> Crowd:
+        """How alike the people in the bank are; worked out anew after a change of it."""
+        revision, crowd = self._crowd
+        if revision != (now := self.bank.revision):
+            crowd = measure(self.bank.sample(MAX_SAMPLE), self._decider.calibration)
+            self._crowd = (now, crowd)
+        return crowd
 
     def seen(self) -> list[Seen]:
         """Whom the camera has seen since the start, the latest first; kept in memory only."""
@@ -328,6 +344,7 @@ class Recognizer:
     def warm_up(self) -> None:
         """Make the first identification as fast as the next."""
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)
+        self.crowd()
         self._name(self._pipeline.warm_up(decode(encode_jpeg(grey, _PICTURE_QUALITY), Limits())))
 
     def close(self) -> None:
@@ -337,9 +354,10 @@ class Recognizer:
     def _name(self, faces: Sequence[Face]) -> list[IdentifiedFace]:
         if not faces:
             return []
+        crowd = self.crowd()
         hits = self.bank.search(np.stack([face.embedding for face in faces]), CANDIDATES)
         verdicts = self._decider.decide(
-            [_likenesses(row) for row in hits],
+            [_likenesses(row, crowd) for row in hits],
             qualities=[face.quality.score for face in faces],
             persons=self.bank.person_count,
         )
@@ -394,7 +412,9 @@ class Recognizer:
     def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
         """A caution for the other person that this face would have been called."""
         (hits,) = self.bank.search(template[None], CANDIDATES)
-        others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id])
+        others = _likenesses(
+            [hit for hit in hits if own is None or hit.person.person_id != own.person_id], self.crowd()
+        )
         (verdict,) = self._decider.decide([others], qualities=[100], persons=self.bank.person_count)
         if verdict.status is not Status.KNOWN or verdict.match is None:
             return []
@@ -433,8 +453,11 @@ def _photo_of(image: Image, look: Face) -> NewPhoto:
     return _new_photo(look, portrait(image, look.landmarks))
 
 
-def _likenesses(hits: Sequence[Hit]) -> list[Likeness]:
-    return [Likeness(hit.person, hit.similarity, hit.quality, hit.rejected) for hit in hits]
+def _likenesses(hits: Sequence[Hit], crowd: Crowd) -> list[Likeness]:
+    return [
+        Likeness(hit.person, hit.similarity, hit.quality, hit.rejected, crowd.shift_of(hit.person.person_id))
+        for hit in hits
+    ]
 
 
 def open_recognizer(

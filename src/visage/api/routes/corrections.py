@@ -117,6 +117,8 @@ async def undo(
 
 @router.get("/bank/report", operation_id="bank_report", responses=refusals())
 async def bank_report(recognizer: RecognizerDep, service: ServiceDep) -> Envelope[BankReport]:
-    """Who has too few photos, who is hard to tell apart, which photos do not fit, and whom the camera has seen."""
+    """Who has too few photos, who is hard to tell apart, which photos do not fit, whether the people here look more
+    alike than most, and whom the camera has seen."""
     report = await service.store(recognizer.report)
-    return Envelope(data=schemas.bank_report(report, recognizer.seen()))
+    closeness = await service.store(recognizer.closeness)
+    return Envelope(data=schemas.bank_report(report, closeness, recognizer.seen()))
