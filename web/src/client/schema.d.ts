@@ -895,8 +895,8 @@ export interface components {
         };
         /**
          * Closeness
-         * @description How alike the people in the bank are. Where they are more alike than most, a stranger is likelier to be taken for
-         *     one of them, and Visage asks for a clearer likeness before it says a name.
+         * @description How alike the people in the bank are. Where they are more alike than most, a stranger is likelier to be taken
+         *     for one of them, and Visage asks for a clearer likeness before it says a name.
          */
         Closeness: {
             /**
