@@ -121,13 +121,27 @@ def test_the_same_people_give_the_same_numbers_in_any_order() -> None:
     assert (there.alike, there.shift) == (back.alike, back.shift)
 
 
-@given(st.floats(-0.5, 0.6), st.floats(0, 0.3), st.integers(1, 10_000), st.integers(1, 6))
-def test_the_more_alike_the_further_up_and_never_down(shift: float, more: float, persons: int, photos: int) -> None:
-    usual = DECIDER.threshold(persons=persons, photos=photos)
-    here, there = (DECIDER.threshold(persons=persons, photos=photos, shift=each) for each in (shift, shift + more))
-    assert usual <= here <= there < 1
-    doubt = DECIDER.threshold(persons=persons, photos=photos, shift=shift, fpir=0.07)
+@given(
+    st.floats(-0.5, 0.6),
+    st.floats(0, 0.3),
+    st.integers(1, 10_000),
+    st.integers(1, 6),
+    st.sampled_from([1e-12, 1e-3, 0.1]),
+)
+def test_the_more_alike_the_further_up_and_never_down(
+    shift: float, more: float, persons: int, photos: int, target: float
+) -> None:
+    rule = Decider(CALIBRATION, target_fpir=target)
+    usual, here, there = (
+        rule.threshold(persons=persons, photos=photos, shift=each) for each in (0.0, shift, shift + more)
+    )
+    assert usual <= here <= there <= 1
+    doubt = rule.threshold(persons=persons, photos=photos, shift=shift, fpir=7 * target)
     assert doubt <= here
+    (verdict,) = rule.decide(
+        [[Likeness(person("Ann", photos), 1.0, shift=shift + more)]], qualities=[90], persons=persons
+    )
+    assert verdict.candidates
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 0.5), st.integers(1, 6))

@@ -156,7 +156,12 @@ def raised(similarity: float, rise: float) -> float:
     lies higher by the same amount on this scale, and by less and less in cosine
     (`docs/decisions/0044-the-bank-one-has.md`). Source: Fisher 1915.
     """
-    return math.tanh(math.atanh(min(max(similarity, -_ALMOST_ONE), _ALMOST_ONE)) + rise)
+    return math.tanh(fisher_z(similarity) + rise)
+
+
+def fisher_z(similarity: float) -> float:
+    """A cosine on the scale of `raised`; −1 and 1, which are infinitely far, are taken to be nearly there."""
+    return math.atanh(min(max(similarity, -_ALMOST_ONE), _ALMOST_ONE))
 
 
 @lru_cache(maxsize=1024)

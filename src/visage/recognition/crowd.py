@@ -15,7 +15,6 @@ is assumed with the weight of some more. The same way each person's own neighbou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.bank import Sample
-from visage.recognition.calibration import Calibration, raised
+from visage.recognition.calibration import Calibration, fisher_z, raised
 
 MAX_SAMPLE = 512
 """So many persons at most are compared with each other: 3 ms, and 130,000 pairs leave nothing to chance."""
@@ -89,7 +88,7 @@ def measure(sample: Sample, calibration: Calibration) -> Crowd:
 
     def shift(part: float) -> float:
         """Where a mixed crowd has this part above it, and where it has `ALIKE`: the distance."""
-        return math.atanh(usual) - math.atanh(calibration.similarity_at(min(part, _MOST), 1))
+        return fisher_z(usual) - fisher_z(calibration.similarity_at(min(part, _MOST), 1))
 
     return Crowd(
         pairs=round(pairs),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from visage.recognition.calibration import Calibration, raised
+from visage.recognition.calibration import Calibration, fisher_z, raised
 from visage.types import Candidate, Person, Status
 
 MIN_CONFIDENCE = 0.35
@@ -125,7 +124,7 @@ class Decider:
             return self._fixed_threshold
         usual = self.calibration.threshold(persons=persons, photos=photos, fpir=fpir or _MARGIN * self._target_fpir)
         rise = self._rise(persons, photos, shift)
-        return raised(usual, rise) if rise else usual
+        return max(usual, raised(usual, rise)) if rise else usual
 
     def _rise(self, persons: int, photos: int, shift: float) -> float:
         """How far a crowd that is so much more alike than a mixed one moves the threshold up, in Fisher's z; never
@@ -136,7 +135,7 @@ class Decider:
             self.calibration.threshold(persons=persons, photos=photos, fpir=margin * self._target_fpir)
             for margin in (_MARGIN, _OWN_MARGIN)
         )
-        return max(0.0, shift - (math.atanh(usual) - math.atanh(own)))
+        return max(0.0, shift - (fisher_z(usual) - fisher_z(own)))
 
     def confidence(self, similarity: float, *, photos: int) -> float:
         """One against one: the probability of being the same person, 0–1."""
