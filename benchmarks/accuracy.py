@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """How well the default models tell people apart, through the product's own pipeline.
 
-Usage: accuracy.py DIR [--embeddings FILE.npz] [--json FILE.json] [--robustness N] [--calibrate]
+Usage: accuracy.py DIR [--embeddings FILE.npz] [--json FILE.json] [--robustness N] [--leave-out NAME …]
+       [--calibrate]
 
 DIR holds one folder of photos a person. Each photo gives one face: the most prominent one. Prints a table:
 verification rate (VR) at three false accept rates, and, for 1 and 3 photos enrolled, rank 1 and the detection and
 identification rate (DIR) at two false-name rates (FPIR). --robustness compares N photos with changed copies of
-themselves; --embeddings keeps `names` and `embeddings`; --calibrate writes the calibration that Visage ships for the
-model. What the decisions make of the embeddings is measured by `visage evaluate DIR`.
+themselves; --leave-out skips persons whom the data has under a second name; --embeddings keeps `names` and
+`embeddings`; --calibrate writes the calibration that Visage ships for the model. What the decisions make of the
+embeddings is measured by `visage evaluate DIR`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from rich.progress import Progress, track
 from rich.table import Table
 
 from visage.recognition import calibration
-from visage.recognition.dataset import embed_folder
+from visage.recognition.dataset import LabelledFaces, embed_folder
 from visage.recognition.enrolment import prominence
 from visage.recognition.evaluation import open_set, verification
 from visage.types import Face, Image
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--embeddings", type=Path, help="write names and embeddings here (.npz)")
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--robustness", type=int, default=0, metavar="N", help="photos to change")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="NAME", help="persons whose label is wrong")
     parser.add_argument("--calibrate", action="store_true", help="write the calibration of the model")
     args = parser.parse_args()
     pipeline = Pipeline()
@@ -54,6 +57,7 @@ def main() -> None:
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("Embedding", total=None)
         faces = embed_folder(args.dir, pipeline, lambda n, total: progress.update(task, completed=n, total=total))
+    faces = without(faces, args.leave_out)
     if args.embeddings:
         np.savez(args.embeddings, names=faces.names, embeddings=faces.embeddings)
     if args.calibrate:
@@ -64,6 +68,20 @@ def main() -> None:
     if args.json:
         content = {"images": len(faces.files), "no_face": faces.no_face, "figures": report, "robustness": robustness}
         args.json.write_text(json.dumps(content, indent=2))
+
+
+def without(faces: LabelledFaces, names: Sequence[str]) -> LabelledFaces:
+    """All but some persons."""
+    kept = ~np.isin(faces.names, names)
+    persons, labels = np.unique(faces.names[kept], return_inverse=True)
+    return LabelledFaces(
+        persons=tuple(str(person) for person in persons),
+        labels=labels.astype(np.int64),
+        files=tuple(file for file, keep in zip(faces.files, kept, strict=True) if keep),
+        embeddings=faces.embeddings[kept],
+        qualities=faces.qualities[kept],
+        no_face=faces.no_face,
+    )
 
 
 def evaluate(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 from tests.api.conftest import VISAGE, Server, client, free_port, server
+from tests.recognition.test_crowd import portraits
 from tests.recognition.test_rehearsal import album, crowd
 from visage import __version__, cli
 from visage.bank.sqlite import FILE_NAME, open_store
@@ -27,6 +28,7 @@ from visage.recognition import recognizer
 from visage.settings import Settings
 from visage.vision import weights
 from visage.vision.embed import MODEL_NAME, unit
+from visage.vision.image import encode_jpeg
 from visage.vision.pipeline import Pipeline
 
 __all__ = ["client", "server"]
@@ -423,6 +425,33 @@ def test_evaluate_tells_what_would_happen_on_ones_own_photos(bank: list[str], ph
     assert report["rates"]["false_name"] == 0
     assert {row["similarity"] for row in report["thresholds"]} >= {0.3, 0.5, 0.8}
     assert not Path("data").exists()
+
+
+def test_evaluate_measures_banks_within_groups(
+    bank: list[str], photos: Mapping[str, Path], pipeline: Pipeline
+) -> None:
+    people = [f"p{number}" for number in range(12)]
+    for name, picture in zip(people, portraits(photos, pipeline), strict=False):
+        Path("album", name).mkdir(parents=True)
+        Path("album", name, "1.jpg").write_bytes(encode_jpeg(picture, 92))
+        Path("album", name, "2.jpg").write_bytes(encode_jpeg(picture[:, ::-1], 60))
+    rows = [
+        f"{name},{'river' if name != 'p3' else 'hill'},{'left' if n < 6 else 'right'}"
+        for n, name in enumerate(people)
+    ]
+    Path("groups.csv").write_text("\n".join(["person,village,side", *rows]))
+    options = ("--enrolled", "1", "--trials", "2", "--groups", "groups.csv", "--json", "report.json")
+    told = said(visage("evaluate", "album", *options, *bank))
+    assert "village: river" in told
+    assert "not measured: side: left, side: right, village: hill" in " ".join(told.split())
+    measured = {row["group"]: row for row in json.loads(Path("report.json").read_text())["groups"]}
+    assert measured["side: left"] == {"group": "side: left", "measured": False}
+    for group in ("everyone", "village: river"):
+        assert measured[group]["rates"]["right"] == 1
+        assert measured[group]["intervals"]["right"] == [1, 1]
+        assert 0 <= measured[group]["intervals"]["false_name"][0] <= measured[group]["rates"]["false_name"]
+    Path("groups.csv").write_text("who\nAnn\n")
+    assert "needs a column" in visage("evaluate", "album", *options, *bank).stderr
 
 
 def test_evaluate_draws_svg_and_refuses_what_it_cannot_draw(bank: list[str], photos: Mapping[str, Path]) -> None:

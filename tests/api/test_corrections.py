@@ -295,6 +295,9 @@ def test_corrections_survive_a_restart_of_the_server(start_server: Any, photos: 
 
 def test_the_report_shows_what_to_look_at(client: httpx.Client, photos: Photos) -> None:
     empty = data(client.get("/bank/report"))
+    closeness = empty.pop("closeness")
+    assert (closeness["more_alike"], closeness["times_as_many"]) == (False, 1)
+    assert 0 < closeness["usual_threshold"] <= closeness["threshold"] < 1
     assert empty == {"persons": 0, "thin": [], "look_alikes": [], "misfits": [], "advice": [], "seen": []}
     barack = data(register(client, *(photos[key] for key in ("obama", "obama2", "obama3")), name="Barack"))
     joe = registered(client, photos["biden"], "Joe")

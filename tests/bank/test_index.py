@@ -213,3 +213,27 @@ def large() -> tuple[Vectors, Index]:
     """So many that sketches are searched."""
     vectors = random_units(100_000)
     return vectors, filled(vectors)
+
+
+@pytest.mark.parametrize(("count", "most", "taken"), [(0, 8, 0), (1, 8, 1), (8, 8, 8), (9, 8, 5), (200, 64, 50)])
+def test_a_sample_is_spread_over_all_and_bounded(small_blocks: None, count: int, most: int, taken: int) -> None:
+    index = filled(random_units(count))
+    keys, vectors = index.sample(most)
+    assert (len(keys), vectors.shape) == (taken, (taken, DIMENSION))
+    assert keys == [str(row) for row in range(0, count, -(-count // max(taken, 1)) or 1)]
+    for key, vector in zip(keys, vectors, strict=True):
+        (((found, cosine),),) = index.search(vector[None], 1)
+        assert found == key
+        assert cosine == pytest.approx(1, abs=1e-5)
+
+
+def test_one_change_moves_the_sample_by_one_at_most() -> None:
+    index = filled(random_units(100))
+    before = set(index.sample(64)[0])
+    index.remove("40")
+    assert len(before - set(index.sample(64)[0])) <= 2  # who went, and the last one, who took that place
+    revision = index.revision
+    index.remove("not there")
+    assert index.revision == revision
+    index.put("new", random_units(1, seed=3)[0])
+    assert index.revision != revision

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from websockets.sync.client import connect
 
 from tests.api.conftest import VISAGE, start
@@ -477,6 +477,24 @@ def test_the_report_shows_whom_to_look_after_and_mends_it(visits: Visits, home: 
         page.get_by_role("link", name=re.compile("Joe.*2 photos.*in other light.*99 instead of 98"))
     ).to_be_visible()
     assert [person(home, each)["embedding_count"] for each in (barack, joe)] == [3, 2]
+
+
+def test_the_report_says_that_visage_is_more_careful_where_people_look_alike(visits: Visits, home: Home) -> None:
+    home.register("Barack", OBAMA, OBAMA_SPEAKING, OBAMA_STANDING)
+    page = visits.open("/report")
+    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+
+    def alike(route: Route) -> None:
+        reply = route.fetch()
+        body = reply.json()
+        body["data"]["closeness"]["more_alike"] = True
+        route.fulfill(response=reply, json=body)
+
+    page.route("**/api/v1/bank/report", alike)
+    page.reload()
+    expect(page.get_by_role("heading", name="Visage is more careful here")).to_be_visible()
+    expect(page.get_by_text("among children it may leave out several names in ten")).to_be_visible()
+    expect(page.get_by_role("heading", name="All is well")).to_have_count(0)
 
 
 def test_a_pair_that_looks_alike_is_kept_apart(visits: Visits, home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Barrier
@@ -19,6 +20,7 @@ from PIL import ImageFilter, ImageOps
 from tests.conftest import make_recognizer
 from tests.recognition.test_recognizer import no_face
 from visage.errors import FaceNotUsable, InvalidValue, MultipleFaces, NoFaceDetected
+from visage.recognition.decision import Likeness
 from visage.recognition.recognizer import Recognizer
 from visage.types import Box, Caution, Consent, Enrolment, NewPhoto
 from visage.vision.pipeline import Pipeline
@@ -378,9 +380,11 @@ def test_near_copies_count_as_one_view(recognizer: Recognizer, pictures: Picture
     assert (taught.person.embedding_count, taught.person.views) == (5, 1)
     assert once.candidates[0].confidence < 0.9
     assert often.candidates[0].similarity == pytest.approx(once.candidates[0].similarity, abs=0.03)
-    ratio = recognizer._decider._calibration.likelihood_ratio
-    similarity = often.candidates[0].similarity
-    assert often.candidates[0].confidence == pytest.approx(1 / (1 + 1 / ratio(similarity, 1)), abs=1e-6)
+    one = replace(often.candidates[0].person, embedding_count=1, views=1)
+    shift = recognizer.crowd().shift_of(one.person_id)
+    likeness = Likeness(one, often.candidates[0].similarity, shift=shift)
+    (verdict,) = recognizer._decider.decide([[likeness]], qualities=[often.face.quality.score], persons=1)
+    assert often.candidates[0].confidence == pytest.approx(verdict.candidates[0].confidence, abs=1e-6)
     assert [each.person_id for each in recognizer.report().thin] == [person.person_id]
 
 

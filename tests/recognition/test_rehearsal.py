@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from PIL import Image, ImageOps
 
 from visage.errors import InstallationError
 from visage.recognition import calibration
-from visage.recognition.dataset import LabelledFaces, embed_folder
+from visage.recognition.dataset import LabelledFaces, embed_folder, read_groups
 from visage.recognition.decision import Decider
-from visage.recognition.rehearsal import Answer, Rehearsal, rehearse
+from visage.recognition.rehearsal import Answer, Rehearsal, rehearse, rehearse_groups
 from visage.types import Status
 from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.pipeline import Pipeline
@@ -159,3 +160,60 @@ def test_a_folder_of_photos_becomes_labelled_faces(
 def test_a_folder_without_photos_is_refused(tmp_path: Path, pipeline: Pipeline) -> None:
     with pytest.raises(InstallationError, match="no folders"):
         embed_folder(tmp_path, pipeline, lambda *_: None)
+
+
+def test_banks_within_a_group_are_measured_with_strangers_of_that_group() -> None:
+    faces = crowd(60, 3, spread=0.4)
+    groups = {"town: A": set(faces.persons[:30]), "town: B": set(faces.persons[30:]), "few": set(faces.persons[:9])}
+    found = rehearse_groups(faces, decider(), groups, enrolled=2, gallery=50, trials=3)
+    assert set(found) == {"town: A", "town: B"}, "nine people are too few to say anything"
+    for name, rehearsal in found.items():
+        assert rehearsal.persons == 20
+        assert {answer.shown for answer in rehearsal.answers} <= groups[name]
+        assert rehearsal.rates()["right"] == 1
+        assert rehearsal.interval("right") == (1, 1)
+
+
+def test_a_group_of_people_who_look_alike_is_as_safe_as_the_others() -> None:
+    """The fault: strangers from a group whose people look alike were named many times as often as promised."""
+    faces = crowd(400, 2, spread=0.9, dimension=48)
+    alike = np.arange(len(faces.labels)) >= len(faces.labels) // 2
+    common = unit(np.random.default_rng(8).normal(size=(1, 48)).astype(np.float32))
+    embeddings = faces.embeddings.copy()
+    embeddings[alike] = unit(embeddings[alike] + np.float32(0.45) * common)
+    faces = replace(faces, embeddings=embeddings)
+    groups = {"mixed": faces.persons[:200], "alike": faces.persons[200:]}
+    found = rehearse_groups(faces, decider(), groups, enrolled=1, trials=10)
+    usual = {name: rehearsal.at_threshold(rehearsal.threshold)[1] for name, rehearsal in found.items()}
+    assert usual["alike"] > 3 * usual["mixed"]
+    assert found["alike"].rates()["false_name"] <= 0.01
+
+
+def test_an_interval_draws_people_not_photos() -> None:
+    """One stranger of two is always named, on a hundred photos: that is one person of two, not a sure half."""
+    photos = [
+        Answer(None, Status.KNOWN if n % 2 else Status.UNKNOWN, "Ann", 0.5, 0.5, "x.jpg", f"stranger {n % 2}")
+        for n in range(200)
+    ]
+    rehearsal = Rehearsal(2, 1, 0.5, tuple(photos))
+    assert rehearsal.rates()["false_name"] == 0.5
+    assert rehearsal.interval("false_name") == (0, 1)
+    assert rehearsal.interval("right") == (0, 1), "nothing is known of what was not shown"
+
+
+def test_groups_are_read_from_any_columns(tmp_path: Path) -> None:
+    file = tmp_path / "groups.csv"
+    file.write_text("\ufeffage,person,town\nold,Ann,\nyoung,Bob,Ulm\nold,Cid,Ulm,too many\nold\n", encoding="utf-8")
+    assert read_groups(file) == {
+        "age: old": {"Ann", "Cid"},
+        "age: young": {"Bob"},
+        "town: Ulm": {"Bob", "Cid"},
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"person\nAnn\n", b"who,group\nAnn,old\n", b"\xff\xfe\x00"])
+def test_a_file_that_names_no_groups_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "groups.csv"
+    file.write_bytes(content)
+    with pytest.raises(InstallationError, match=r"groups\.csv"):
+        read_groups(file)

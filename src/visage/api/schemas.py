@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from visage import types
 from visage.bank.bank import name_key
 from visage.bank.store import consent_to_json
+from visage.recognition import report as reports
 from visage.recognition import sightings, unknowns
 from visage.recognition.enrolment import USABLE
-from visage.recognition.report import Report
 from visage.vision.quality import ADVICE
 
 T = TypeVar("T")
@@ -448,10 +448,21 @@ class Seen(PersonName):
     last_seen_at: Time
 
 
+class Closeness(BaseModel):
+    """How alike the people in the bank are. Where they are more alike than most, a stranger is likelier to be taken
+    for one of them, and Visage asks for a clearer likeness before it says a name."""
+
+    more_alike: bool = Field(description="They are more alike than most people, and names start further up for it")
+    times_as_many: float = Field(description="Pairs of people who look alike, as a multiple of what is usual")
+    threshold: float = Field(description="Cosine from which somebody with three photos is named here")
+    usual_threshold: float = Field(description="The same in a bank of this size whose people differ as most do")
+
+
 class BankReport(BaseModel):
     """What to look at in the bank."""
 
     persons: int
+    closeness: Closeness
     thin: list[Thin]
     look_alikes: list[LookAlikes]
     misfits: list[Misfit]
@@ -551,11 +562,20 @@ def confirmed(value: types.Confirmation) -> Confirmed:
 
 
 def bank_report(
-    report: Report, advice: Iterable[tuple[types.Person, types.Advice]], seen: Iterable[sightings.Seen]
+    report: reports.Report,
+    closeness: reports.Closeness,
+    advice: Iterable[tuple[types.Person, types.Advice]],
+    seen: Iterable[sightings.Seen],
 ) -> BankReport:
     """As on the wire."""
     return BankReport(
         persons=report.persons,
+        closeness=Closeness(
+            more_alike=closeness.more_alike,
+            times_as_many=round(closeness.times_as_many, 2),
+            threshold=round(closeness.threshold, 4),
+            usual_threshold=round(closeness.usual_threshold, 4),
+        ),
         thin=[Thin(**_name(item), embedding_count=item.embedding_count, views=item.views) for item in report.thin],
         look_alikes=[
             LookAlikes(

@@ -111,6 +111,21 @@ class Contradicts(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Some persons, to compare with each other.
+
+    Attributes:
+        persons: n of them.
+        templates: (n, D) float32, unit length.
+        looks: (n, D) float32, unit length: each person's best photo alone.
+    """
+
+    persons: tuple[Person, ...]
+    templates: NDArray[np.float32]
+    looks: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some of the persons, newest first; `total` counts all that the query fits."""
@@ -144,9 +159,10 @@ class MemoryBank:
         self._undos: dict[str, Undo] = {}
         self._damaged: set[str] = set()
         # Derived of a person, and made anew by `_refresh`: view and weight of each photo that is embedded; and what a
-        # search asks for, quality of the best photo, rejected looks (k, D).
+        # search asks for, quality and embedding of the best photo, rejected looks (k, D).
         self._views: dict[str, dict[str, tuple[int, float]]] = {}
         self._best_quality: dict[str, int] = {}
+        self._best_look: dict[str, Embedding] = {}
         self._rejected: dict[str, NDArray[np.float32]] = {}
         self._index = Index(dimension)
         try:
@@ -190,6 +206,23 @@ class MemoryBank:
             [hit for person_id, similarity in row if (hit := self._hit(probe, person_id, similarity))]
             for probe, row in zip(probes, self._index.search(probes, limit), strict=True)
         ]
+
+    @property
+    def revision(self) -> int:
+        """Another number after every change of what the persons look like."""
+        return self._index.revision
+
+    def sample(self, most: int) -> Sample:
+        """Some of the persons who have a look by this model, all where there are no more than `most`. Waits for no
+        write, as `search`."""
+        keys, templates = self._index.sample(most)
+        found = [(row, self._persons.get(key), self._best_look.get(key)) for row, key in enumerate(keys)]
+        held = [(row, person, look) for row, person, look in found if person is not None and look is not None]
+        return Sample(
+            persons=tuple(person for _, person, _ in held),
+            templates=templates[[row for row, _, _ in held]],
+            looks=np.stack([look for _, _, look in held]) if held else templates[:0],
+        )
 
     def persons(self, *, query: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
         """A page of the persons, newest first.
@@ -800,7 +833,7 @@ class MemoryBank:
         """Remove a person from memory, but for the embeddings of the photos, which are returned."""
         del self._persons[person_id]
         self._index.remove(person_id)
-        for kept in (self._counters, self._rejected, self._best_quality, self._views):
+        for kept in (self._counters, self._rejected, self._best_quality, self._best_look, self._views):
             kept.pop(person_id, None)
         return self._photos.pop(person_id)
 
@@ -841,6 +874,10 @@ class MemoryBank:
         person = replace(person, embedding_count=len(keys), views=int(views.max(initial=-1)) + 1)
         self._persons[person_id] = person
         self._best_quality[person_id] = max(scores, default=0)
+        if keys:
+            self._best_look[person_id] = self._embeddings[keys[int(np.argmax(scores))]]
+        else:
+            self._best_look.pop(person_id, None)
         counters = self._valid_counters(person_id)
         if counters:
             self._rejected[person_id] = np.stack([counter.embedding for counter in counters])

@@ -69,6 +69,8 @@ class Index:
         self._approximate_from = approximate_from
         self._blocks: list[_Block] = []
         self._turn = threading.Lock()
+        self.revision = 0
+        """Another number after every change."""
         # To work in: to ask for new memory takes nearly as long as the work.
         self._distances = np.empty(0, dtype=np.uint8)
         self._differing = np.empty(_SCANNED_ROWS, dtype=np.uint64)
@@ -83,6 +85,7 @@ class Index:
     def put_all(self, keys: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Add or replace many. (n, D) float32, unit length; the keys are different from each other."""
         with self._turn:
+            self.revision += 1
             fresh = []
             for row, key in enumerate(keys):
                 if (block := self._holder(key)) is None:
@@ -104,6 +107,7 @@ class Index:
             block = self._holder(key)
             if block is None:
                 return
+            self.revision += 1
             row = block.rows[key]
             last_key, last_vector = self._blocks[-1].pop()
             if last_key != key:
@@ -126,6 +130,26 @@ class Index:
             if len(self) < self._approximate_from or limit > _COMPARED_MIN:
                 return self._compare_all(probes, limit)
             return [self._search_sketches(probe, limit) for probe in probes]
+
+    def sample(self, most: int) -> tuple[list[str], NDArray[np.float32]]:
+        """Some of the vectors, spread over all: all where there are no more than `most`, else at least half as many.
+
+        Which they are depends on nothing but the rows: a change of one moves one, until the bank has doubled.
+
+        Returns: n keys, and (n, D) float32, their vectors.
+        """
+        with self._turn:
+            step = 1
+            while len(self) > most * step:
+                step *= 2
+            keys: list[str] = []
+            parts, start = [np.empty((0, self._dimension), dtype=np.float32)], 0
+            for block in self._blocks:
+                first = -start % step
+                keys += block.keys[first::step]
+                parts.append(block.used[first::step].copy())
+                start += len(block.keys)
+        return keys, np.concatenate(parts)
 
     def _compare_all(self, probes: NDArray[np.float32], limit: int) -> list[Found]:
         """(n, D) float32 → for each probe (key, cosine), best first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +15,15 @@ from visage.cli.client import DataDir, read_settings
 from visage.cli.console import cell, err, out, say
 from visage.errors import InstallationError
 from visage.recognition import calibration
-from visage.recognition.dataset import LabelledFaces, embed_folder
+from visage.recognition.dataset import LabelledFaces, embed_folder, read_groups
 from visage.recognition.decision import Decider
-from visage.recognition.rehearsal import Rehearsal, rehearse
+from visage.recognition.rehearsal import MIN_GROUP, Rehearsal, rehearse, rehearse_groups
 from visage.vision.embed import MODEL_NAME
 from visage.vision.pipeline import Pipeline
 
 Folder = Annotated[Path, typer.Argument(help="One folder of photos a person.", exists=True, file_okay=False)]
 
+_EVERYONE = "everyone"
 _MEANING = {
     "right": "photos of people you registered: named right",
     "wrong_name": "… called by another's name",
@@ -35,9 +37,20 @@ _MEANING = {
 def evaluate(
     folder: Folder,
     enrolled: Annotated[int, typer.Option(help="Photos registered of each person.", min=1)] = 3,
-    gallery: Annotated[int, typer.Option(help="Persons registered at a time.", min=1)] = 100,
+    gallery: Annotated[
+        int | None, typer.Option(help="Persons registered at a time; 100, in groups 50.", min=1, show_default=False)
+    ] = None,
     strangers: Annotated[int, typer.Option(help="Strangers shown at a time.", min=1)] = 300,
     trials: Annotated[int, typer.Option(help="How often, each time with others.", min=1)] = 10,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure banks within groups too: a CSV with a column `person` or `name`, and a column for each way "
+            "in which your people are sorted.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the distribution of scores: .png or .svg.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     data_dir: DataDir = None,
@@ -49,8 +62,21 @@ def evaluate(
         target_fpir=current.target_fpir,
         similarity_threshold=current.similarity_threshold,
     )
+    sorted_by = read_groups(groups) if groups else {}
     faces = _embed(folder)
-    rehearsal = rehearse(faces, decider, enrolled=enrolled, gallery=gallery, strangers=strangers, trials=trials)
+    rehearsal = rehearse(
+        faces, decider, enrolled=enrolled, gallery=gallery or 100, strangers=strangers, trials=trials
+    )
+    everyone = {_EVERYONE: frozenset(faces.persons)} if sorted_by else {}
+    within = rehearse_groups(
+        faces,
+        decider,
+        everyone | sorted_by,
+        enrolled=enrolled,
+        gallery=gallery or 50,
+        strangers=strangers,
+        trials=trials,
+    )
     report = {
         "persons": rehearsal.persons,
         "enrolled": enrolled,
@@ -68,6 +94,9 @@ def evaluate(
         ],
     }
     _show(rehearsal, faces)
+    if sorted_by:
+        report["groups"] = [_figures(name, within.get(name)) for name in (*everyone, *sorted_by)]
+        _show_groups(within, set(sorted_by) - set(within))
     if picture is not None:
         _draw(rehearsal, picture)
         say(f"The scores are drawn in {picture}.")
@@ -131,6 +160,36 @@ def _show(rehearsal: Rehearsal, faces: LabelledFaces) -> None:
         out.print(table)
     if faces.no_face:
         say(f"No face in {len(faces.no_face)} photo(s): {', '.join(faces.no_face[:5])} …")
+
+
+def _figures(name: str, rehearsal: Rehearsal | None) -> dict[str, object]:
+    """What is said of one group in the JSON; of one that is too small, that it is."""
+    if rehearsal is None:
+        return {"group": name, "measured": False}
+    return {
+        "group": name,
+        "measured": True,
+        "persons": rehearsal.persons,
+        "rates": {outcome: round(rate, 5) for outcome, rate in rehearsal.rates().items()},
+        "intervals": {
+            outcome: [round(end, 5) for end in rehearsal.interval(outcome)] for outcome in ("right", "false_name")
+        },
+        "calibration_error": round(rehearsal.calibration_error(), 4),
+    }
+
+
+def _show_groups(within: Mapping[str, Rehearsal], too_small: Collection[str]) -> None:
+    table = Table("Bank and strangers of", "persons", "strangers named %", "95 of 100", "named right %", "95 of 100")
+    for name, rehearsal in within.items():
+        rates = rehearsal.rates()
+        row = [f"{rehearsal.persons}"]
+        for outcome in ("false_name", "right"):
+            low, high = rehearsal.interval(outcome)
+            row += [f"{100 * rates[outcome]:.2f}", f"{100 * low:.1f} – {100 * high:.1f}"]
+        table.add_row(cell(name), *row)
+    out.print(table)
+    if too_small:
+        say(f"Fewer than {MIN_GROUP} people with photos, not measured: {', '.join(sorted(too_small))}.")
 
 
 def _draw(rehearsal: Rehearsal, path: Path) -> None:

@@ -21,6 +21,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,14 @@ _GRID = np.round(np.arange(-0.2, 1.0001, 0.02), 2)
 _ROUNDS = 6
 """How often templates and probes are drawn anew for a fit."""
 _TAIL = 2e-4
-"""The part of the impostor similarities, from the top, to which the Pareto tail is fitted."""
+"""The part of the impostor similarities, from the top, to which the Pareto tail is fitted …"""
+_COUNTED = 5e-6
+"""… and the part down to which they are counted nevertheless: the tail gives the slope beyond."""
+_MIN_COUNTED = 50
+"""A handful at the far end may all be of the same two faces: no fewer than so many count."""
 _MIN_PERSONS = 50
 """With fewer persons the few pairs in the tail are all of the same faces."""
+_ALMOST_ONE = 1 - 1e-9
 _FOLDER = Path(__file__).parent / "calibrations"
 
 
@@ -80,10 +86,16 @@ class Calibration:
             photos: in the candidate's template, ≥ 1.
             fpir: tolerated part of strangers who are given a name, 0–1.
         """
+        return self.similarity_at(-math.expm1(math.log1p(-fpir) / max(persons, 1)), photos)
+
+    def similarity_at(self, far: float, photos: int) -> float:
+        """The cosine that a stranger reaches with this chance, 0–1, to a template of so many photos."""
+        return _similarity_at(self._table(photos), far)
+
+    def far(self, similarity: float, photos: int) -> float:
+        """The chance, 0–1, that a stranger reaches this cosine to a template of so many photos."""
         table = self._table(photos)
-        log_far = math.log(-math.expm1(math.log1p(-fpir) / max(persons, 1)))
-        # np.interp wants ascending x: both are turned round.
-        return float(np.interp(log_far, table.log_far[::-1], table.similarity[::-1]))
+        return math.exp(np.interp(similarity, table.similarity, table.log_far))
 
     def confidences(
         self,
@@ -92,6 +104,7 @@ class Calibration:
         *,
         persons: int,
         rejected: Sequence[float | None] | None = None,
+        rises: Sequence[float] | None = None,
     ) -> list[float]:
         """The probability of each candidate, given all of them and the size of the bank.
 
@@ -105,22 +118,65 @@ class Calibration:
             photos: in each candidate's template.
             persons: remembered, ≥ 1.
             rejected: for each candidate the cosine to the nearest face that was rejected as that person, or None.
+            rises: for each candidate how much more alike strangers are to that person; see `likelihood_ratio`.
 
         Returns: 0–1 each, together at most 1.
         """
-        ratios = [self.likelihood_ratio(*pair) for pair in zip(similarities, photos, strict=True)]
+        ratios = [
+            self.likelihood_ratio(*each)
+            for each in zip(similarities, photos, rises or [0.0] * len(similarities), strict=True)
+        ]
         rivals = [0.0 if r is None else self.likelihood_ratio(r, 1) for r in rejected or [None] * len(ratios)]
         nobody = max(persons, 1) * (1 - PRIOR_KNOWN) / PRIOR_KNOWN
         others = sum(ratios) + nobody
         return [min(MAX_CONFIDENCE, own / (others + rival)) for own, rival in zip(ratios, rivals, strict=True)]
 
-    def likelihood_ratio(self, similarity: float, photos: int) -> float:
-        """How much likelier this cosine to a template of so many photos is for its person than for a stranger."""
+    def likelihood_ratio(self, similarity: float, photos: int, rise: float = 0.0) -> float:
+        """How much likelier this cosine to a template of so many photos is for its person than for a stranger.
+
+        Args:
+            similarity: cosine.
+            photos: in the template, ≥ 1.
+            rise: how much more alike strangers are to this person than to most, in Fisher's z, ≥ 0. What a stranger
+                then reaches as easily as this similarity is one by so much lower; the person's own photos stay where
+                they are.
+        """
         table = self._table(photos)
-        return math.exp(np.interp(similarity, table.similarity, table.log_ratio))
+        log_ratio = _log_ratio_risen(table, rise) if rise > 0 else table.log_ratio
+        return math.exp(np.interp(similarity, table.similarity, log_ratio))
 
     def _table(self, photos: int) -> Table:
         return self.tables[max((count for count in self.tables if count <= photos), default=min(self.tables))]
+
+
+def raised(similarity: float, rise: float) -> float:
+    """A cosine moved by so much in Fisher's z: artanh, added, tanh.
+
+    From the middle of the similarities of different people to their far tail, a crowd that is more alike than another
+    lies higher by the same amount on this scale, and by less and less in cosine
+    (`docs/decisions/0044-the-bank-one-has.md`). Source: Fisher 1915.
+    """
+    return math.tanh(fisher_z(similarity) + rise)
+
+
+def fisher_z(similarity: float) -> float:
+    """A cosine on the scale of `raised`; −1 and 1, which are infinitely far, are taken to be nearly there."""
+    return math.atanh(min(max(similarity, -_ALMOST_ONE), _ALMOST_ONE))
+
+
+@lru_cache(maxsize=1024)
+def _similarity_at(table: Table, far: float) -> float:
+    # np.interp wants ascending x: both are turned round.
+    return float(np.interp(math.log(far), table.log_far[::-1], table.similarity[::-1]))
+
+
+@lru_cache(maxsize=2048)
+def _log_ratio_risen(table: Table, rise: float) -> Doubles:
+    """(g,) the table's `log_ratio` where strangers are so much more alike; ascending."""
+    lower = np.tanh(np.arctanh(np.clip(table.similarity, -_ALMOST_ONE, _ALMOST_ONE)) - rise)
+    more_often = np.interp(lower, table.similarity, table.log_far) - table.log_far
+    risen: Doubles = np.maximum.accumulate(table.log_ratio - np.maximum(more_often, 0))
+    return risen
 
 
 def path_of(model: str, data_dir: Path | None = None) -> Path:
@@ -248,18 +304,21 @@ def _log_survival(sample: Doubles, grid: Doubles) -> Doubles:
     similarity no two people can ever be confused, which no sample can show.
     """
     ordered = np.sort(sample)
-    start = float(ordered[-max(10, int(_TAIL * len(ordered)))])
+    start = float(ordered[-max(_MIN_COUNTED, int(_TAIL * len(ordered)))])
     excess = ordered[ordered > start] - start
     n = len(excess)
     # Hosking & Wallis: a0 = E[X], a1 = E[X · (1 − F(X))].
     a0 = excess.mean()
     a1 = float((excess * (n - 1 - np.arange(n)) / (n - 1)).mean())
     shape = max(0.0, 2 - a0 / (a0 - 2 * a1))
-    scale = float(a0 * (1 - shape))
+    # Of what exceeds a point further out the shape is the same and the scale grows with it (threshold stability).
+    counted = float(ordered[-max(_MIN_COUNTED, int(_COUNTED * len(ordered)))])
+    scale = float(a0 * (1 - shape)) + shape * (counted - start)
     log_body = np.log(np.maximum(len(ordered) - np.searchsorted(ordered, grid), 1) / len(ordered))
-    beyond = np.maximum(grid - start, 0)
+    beyond = np.maximum(grid - counted, 0)
     decay = beyond / scale if shape < 1e-6 else np.log1p(shape * beyond / scale) / shape
-    return np.where(grid > start, np.log(n / len(ordered)) - decay, log_body)
+    at_counted = np.log((len(ordered) - np.searchsorted(ordered, counted)) / len(ordered))
+    return np.where(grid > counted, at_counted - decay, log_body)
 
 
 def _smooth(density: Doubles) -> Doubles:

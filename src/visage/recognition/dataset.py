@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from visage.vision.image import Limits, decode
 from visage.vision.pipeline import Pipeline
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
+_WHO = {"person", "name"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,35 @@ class LabelledFaces:
     def names(self) -> NDArray[np.str_]:
         """(m,) whose each face is."""
         return np.array(self.persons)[self.labels]
+
+
+def read_groups(file: Path) -> dict[str, frozenset[str]]:
+    """Read who belongs to which groups.
+
+    The file is a CSV with a column `person` or `name`, as the folders are called, and any other columns, each of
+    which sorts people in its own way (`group`, or `age` and `village`); an empty field is not known.
+
+    Returns: "column: value" → the names of those people.
+
+    Raises:
+        InstallationError: it cannot be read, or has no such columns.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise InstallationError(f"{file} cannot be read as CSV") from exc
+    columns = list(rows[0]) if rows else []
+    who = next((column for column in columns if column in _WHO), None)
+    if who is None or len(columns) < 2:
+        raise InstallationError(f"{file} needs a column `person` or `name`, and at least one more")
+    groups: dict[str, set[str]] = {}
+    for row in rows:
+        for column in columns:
+            # Too few or too many fields in a line give None as value or key.
+            if column and column != who and row[who] and isinstance(value := row[column], str) and value.strip():
+                groups.setdefault(f"{column}: {value.strip()}", set()).add(row[who])
+    return {name: frozenset(persons) for name, persons in sorted(groups.items())}
 
 
 def embed_folder(folder: Path, pipeline: Pipeline, on_progress: Callable[[int, int], None]) -> LabelledFaces:

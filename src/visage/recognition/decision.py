@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.recognition.calibration import Calibration
+from visage.recognition.calibration import Calibration, fisher_z, raised
 from visage.types import Candidate, Person, Status
 
 MIN_CONFIDENCE = 0.35
@@ -40,6 +40,10 @@ _MARGIN = 0.7
 """The threshold aims at this part of the target: it is an estimate from other people's photos, and the target is a
 promise."""
 
+_OWN_MARGIN = 0.8
+"""… and at this part of it where the bank's own people tell how alike strangers are: less is left to guess
+(`docs/decisions/0044-the-bank-one-has.md`)."""
+
 _DOUBT_FACTOR = 10
 _DOUBT_CONFIDENCE = 0.1
 """A face that a ten times higher false-name rate would name, with at least this confidence, is worth a "might be"."""
@@ -54,12 +58,14 @@ class Likeness:
         similarity: cosine to the person's template.
         quality: of the person's best photo, 0–100.
         rejected: cosine to the nearest face of which someone said "that is not this person"; None where nobody did.
+        shift: how much more alike strangers are to this person than in a mixed crowd, in Fisher's z; see `Crowd`.
     """
 
     person: Person
     similarity: float
     quality: int = 100
     rejected: float | None = None
+    shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,13 @@ class Decider:
     def __init__(
         self, calibration: Calibration, *, target_fpir: float, similarity_threshold: float | None = None
     ) -> None:
-        self._calibration = calibration
+        self.calibration = calibration
         self._target_fpir = target_fpir
         self._fixed_threshold = similarity_threshold
 
     def with_target_fpir(self, target_fpir: float) -> Decider:
         """The same rule with another tolerance."""
-        return Decider(self._calibration, target_fpir=target_fpir, similarity_threshold=self._fixed_threshold)
+        return Decider(self.calibration, target_fpir=target_fpir, similarity_threshold=self._fixed_threshold)
 
     def decide(
         self,
@@ -140,15 +146,35 @@ class Decider:
         """
         return rejected >= SAME_LOOK or self._is_in_the_way(similarity, rejected, photos)
 
-    def threshold(self, *, persons: int, photos: int, fpir: float | None = None) -> float:
-        """The cosine from which a template of so many photos may be named."""
+    def threshold(self, *, persons: int, photos: int, fpir: float | None = None, shift: float = 0.0) -> float:
+        """The cosine from which a template of so many photos may be named.
+
+        Args:
+            persons: in the bank.
+            photos: in the template.
+            fpir: tolerated part of strangers who reach it; the decider's own otherwise.
+            shift: how much more alike strangers are to this person than in a mixed crowd; see `Crowd`.
+        """
         if self._fixed_threshold is not None:
             return self._fixed_threshold
-        return self._calibration.threshold(persons=persons, photos=photos, fpir=fpir or _MARGIN * self._target_fpir)
+        usual = self.calibration.threshold(persons=persons, photos=photos, fpir=fpir or _MARGIN * self._target_fpir)
+        rise = self._rise(persons, photos, shift)
+        return max(usual, raised(usual, rise)) if rise else usual
+
+    def _rise(self, persons: int, photos: int, shift: float) -> float:
+        """How far a crowd that is so much more alike than a mixed one moves the threshold up, in Fisher's z; never
+        down: that the people of a bank differ more than most says nothing of who comes to it."""
+        if self._fixed_threshold is not None or shift <= 0:
+            return 0.0
+        usual, own = (
+            self.calibration.threshold(persons=persons, photos=photos, fpir=margin * self._target_fpir)
+            for margin in (_MARGIN, _OWN_MARGIN)
+        )
+        return max(0.0, shift - (fisher_z(usual) - fisher_z(own)))
 
     def confidence(self, similarity: float, *, photos: int) -> float:
         """One against one: the probability of being the same person, 0–1."""
-        return self._calibration.confidences([similarity], [photos], persons=1)[0]
+        return self.calibration.confidences([similarity], [photos], persons=1)[0]
 
     def _decide_face(self, likenesses: Sequence[Likeness], quality: int, persons: int) -> Verdict:
         possible = [item for item in likenesses if not _is_the_rejected(item)]
@@ -163,18 +189,19 @@ class Decider:
             return Verdict(Status.UNKNOWN, None, tuple(others))
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
-        reached = best.similarity >= self.threshold(persons=persons, photos=best.person.views)
+        photos, shift = best.person.views, likeness.shift
+        reached = best.similarity >= self.threshold(persons=persons, photos=photos, shift=shift)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         stands_out = self._fixed_threshold is not None or _stands_out(candidates)
         # Whoever was rejected is shown, never named: the first candidate is who it may be.
         rest = sorted([*candidates[1:], *others], key=_rank, reverse=True)
         in_the_way = likeness.rejected is not None and self._is_in_the_way(
-            likeness.similarity, likeness.rejected, likeness.person.views
+            likeness.similarity, likeness.rejected, photos
         )
         if reached and seen_well and stands_out and not in_the_way:
             return Verdict(Status.KNOWN, best, (best, *rest))
         doubt = self.threshold(
-            persons=persons, photos=best.person.views, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir)
+            persons=persons, photos=photos, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir), shift=shift
         )
         near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
         if reached or near:
@@ -183,11 +210,12 @@ class Decider:
 
     def _rank_all(self, likenesses: Sequence[Likeness], persons: int) -> list[tuple[Candidate, Likeness]]:
         """Each with its probability, the likeliest first."""
-        confidences = self._calibration.confidences(
+        confidences = self.calibration.confidences(
             [item.similarity for item in likenesses],
             [item.person.views for item in likenesses],
             persons=persons,
             rejected=[item.rejected for item in likenesses],
+            rises=[self._rise(persons, item.person.views, item.shift) for item in likenesses],
         )
         ranked = [
             (Candidate(item.person, item.similarity, confidence), item)
@@ -197,7 +225,7 @@ class Decider:
 
     def _is_in_the_way(self, similarity: float, rejected: float, photos: int) -> bool:
         """Is the face not clearly likelier this person than the one who was rejected as this person?"""
-        ratio = self._calibration.likelihood_ratio
+        ratio = self.calibration.likelihood_ratio
         return rejected >= similarity or ratio(similarity, photos) < MIN_LEAD * ratio(rejected, 1)
 
 

@@ -32,6 +32,7 @@ from visage.errors import (
 )
 from visage.recognition import calibration
 from visage.recognition.choosing import Meant, Offer, Offered, face_in, meant
+from visage.recognition.crowd import MAX_SAMPLE, Crowd, measure
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import (
     USABLE,
@@ -50,7 +51,7 @@ from visage.recognition.enrolment import (
     template_of,
     usable,
 )
-from visage.recognition.report import Report, make_report
+from visage.recognition.report import ENOUGH_VIEWS, Closeness, Report, closeness_of, make_report
 from visage.recognition.sightings import Picture, Seen, Sightings
 from visage.recognition.teaching import adds_a_view, advice, lifted
 from visage.recognition.tracker import SURELY_SAME, Track, Tracker
@@ -117,6 +118,7 @@ class Recognizer:
         self._limits = limits
         self._duplicate_policy = duplicate_policy
         self._enrolling = threading.Lock()
+        self._crowd = (-1, Crowd())
         self._sightings = Sightings()
         self.unknowns = Unknowns()
 
@@ -413,11 +415,11 @@ class Recognizer:
 
     def report(self) -> Report:
         """What a carer should look at in the bank."""
-        count = self.bank.person_count
+        named = partial(self._decider.threshold, persons=self.bank.person_count, shift=self.crowd().shift)
         return make_report(
             self.bank.looks(),
             same_person=self._same_person_threshold,
-            named=lambda photos: self._decider.threshold(persons=count, photos=photos),
+            named=lambda photos: named(photos=photos),
         )
 
     def advice(self) -> list[tuple[Person, Advice]]:
@@ -430,6 +432,20 @@ class Recognizer:
             (person, advice(person.name, photos[person.person_id], views=person.views)) for person in looks.persons
         )
         return [(person, words) for person, words in found if words is not None]
+
+    def closeness(self) -> Closeness:
+        """How alike the people in the bank are, and what follows."""
+        threshold = partial(self._decider.threshold, persons=self.bank.person_count, photos=ENOUGH_VIEWS)
+        crowd = self.crowd()
+        return closeness_of(crowd, threshold=threshold(shift=crowd.shift), usual=threshold())
+
+    def crowd(self) -> Crowd:
+        """How alike the people in the bank are; worked out anew after a change of it."""
+        revision, crowd = self._crowd
+        if revision != (now := self.bank.revision):
+            crowd = measure(self.bank.sample(MAX_SAMPLE), self._decider.calibration)
+            self._crowd = (now, crowd)
+        return crowd
 
     def seen(self) -> list[Seen]:
         """Whom the camera has seen since the start, the latest first; kept in memory only."""
@@ -462,6 +478,7 @@ class Recognizer:
     def warm_up(self) -> None:
         """Make the first identification as fast as the next."""
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)
+        self.crowd()
         self._name(self._pipeline.warm_up(decode(encode_jpeg(grey, _PICTURE_QUALITY), Limits())))
 
     def close(self) -> None:
@@ -471,9 +488,10 @@ class Recognizer:
     def _name(self, faces: Sequence[Face]) -> list[IdentifiedFace]:
         if not faces:
             return []
+        crowd = self.crowd()
         embeddings = np.stack([face.embedding for face in faces])
         verdicts = self._decider.decide(
-            [_likenesses(row) for row in self.bank.search(embeddings, CANDIDATES)],
+            [_likenesses(row, crowd) for row in self.bank.search(embeddings, CANDIDATES)],
             qualities=[face.quality.score for face in faces],
             persons=self.bank.person_count,
             embeddings=embeddings,
@@ -628,10 +646,10 @@ class Recognizer:
     def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
         """A caution for each other person that this face would have been called if that one were alone, the likeliest
         first: those who are in the bank already do not hide each other."""
-        limit = 2 * CANDIDATES
+        crowd, limit = self.crowd(), 2 * CANDIDATES
         while True:
             (hits,) = self.bank.search(template[None], limit)
-            others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id])
+            others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id], crowd)
             verdicts = self._decider.decide(
                 [[other] for other in others], qualities=[100] * len(others), persons=self.bank.person_count
             )
@@ -708,8 +726,11 @@ def _photo_of(image: Image, look: Face) -> NewPhoto:
     return _new_photo(look, portrait(image, look.landmarks))
 
 
-def _likenesses(hits: Sequence[Hit]) -> list[Likeness]:
-    return [Likeness(hit.person, hit.similarity, hit.quality, hit.rejected) for hit in hits]
+def _likenesses(hits: Sequence[Hit], crowd: Crowd) -> list[Likeness]:
+    return [
+        Likeness(hit.person, hit.similarity, hit.quality, hit.rejected, crowd.shift_of(hit.person.person_id))
+        for hit in hits
+    ]
 
 
 def open_recognizer(

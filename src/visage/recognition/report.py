@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.bank import Looks
+from visage.recognition.crowd import Crowd
 from visage.types import Person, Photo
 from visage.vision.embed import unit
 
@@ -23,6 +24,9 @@ MAX_PAIRS = 100
 
 _BLOCK = 1024
 """Templates compared at a time: 1,024 × 10,000 similarities are 40 MB."""
+
+MORE_ALIKE = 1.75
+"""From so many times as many look-alike pairs as usual on, a carer is told; less is chance in a bank of twenty."""
 
 Threshold = Callable[[int], float]
 """Views in a template → the cosine from which a face is taken for that person."""
@@ -55,6 +59,23 @@ class Misfit:
 
 
 @dataclass(frozen=True, slots=True)
+class Closeness:
+    """How alike the people in the bank are, and what follows.
+
+    Attributes:
+        times_as_many: how many times as many pairs look alike as in a mixed crowd.
+        more_alike: that is more than chance, and names start further up for it.
+        threshold: the cosine from which somebody with photos of `ENOUGH_VIEWS` views is named.
+        usual_threshold: the same in a mixed crowd.
+    """
+
+    times_as_many: float
+    more_alike: bool
+    threshold: float
+    usual_threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Attributes:
     persons: in the bank.
@@ -69,13 +90,19 @@ class Report:
     misfits: tuple[Misfit, ...]
 
 
+def closeness_of(crowd: Crowd, *, threshold: float, usual: float) -> Closeness:
+    """What a carer should know of how alike the people are; the thresholds are those of `Closeness`."""
+    more_alike = crowd.times_as_many >= MORE_ALIKE and threshold > usual
+    return Closeness(crowd.times_as_many, more_alike, threshold, usual)
+
+
 def make_report(looks: Looks, *, same_person: Threshold, named: Threshold) -> Report:
     """Look over a bank.
 
     Args:
         looks: what is in it.
         same_person: one against one; a photo below it does not fit.
-        named: in a bank of this size; two persons above it may be called by each other's name.
+        named: in this bank; two persons above it may be called by each other's name.
     """
     return Report(
         persons=len(looks.persons) + len(looks.unseen),

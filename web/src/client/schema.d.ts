@@ -319,8 +319,8 @@ export interface paths {
         };
         /**
          * Bank Report
-         * @description Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, and whom the
-         *     camera has seen.
+         * @description Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, whether the
+         *     people here look more alike than most, and whom the camera has seen.
          *
          *     Role: editor.
          */
@@ -808,6 +808,7 @@ export interface components {
         BankReport: {
             /** Persons */
             persons: number;
+            closeness: components["schemas"]["Closeness"];
             /** Thin */
             thin: components["schemas"]["Thin"][];
             /** Look Alikes */
@@ -988,6 +989,33 @@ export interface components {
              * @description Probability of being this person, given the size of the bank
              */
             confidence: number;
+        };
+        /**
+         * Closeness
+         * @description How alike the people in the bank are. Where they are more alike than most, a stranger is likelier to be taken
+         *     for one of them, and Visage asks for a clearer likeness before it says a name.
+         */
+        Closeness: {
+            /**
+             * More Alike
+             * @description They are more alike than most people, and names start further up for it
+             */
+            more_alike: boolean;
+            /**
+             * Times As Many
+             * @description Pairs of people who look alike, as a multiple of what is usual
+             */
+            times_as_many: number;
+            /**
+             * Threshold
+             * @description Cosine from which somebody with three photos is named here
+             */
+            threshold: number;
+            /**
+             * Usual Threshold
+             * @description The same in a bank of this size whose people differ as most do
+             */
+            usual_threshold: number;
         };
         /**
          * Confirmed

@@ -157,8 +157,9 @@ async def undo(
 
 @router.get("/bank/report", operation_id="bank_report", responses=refusals())
 async def bank_report(recognizer: RecognizerDep, service: ServiceDep) -> Envelope[BankReport]:
-    """Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, and whom the
-    camera has seen."""
+    """Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, whether the
+    people here look more alike than most, and whom the camera has seen."""
     report = await service.store(recognizer.report)
     advice = await service.store(recognizer.advice)
-    return Envelope(data=schemas.bank_report(report, advice, recognizer.seen()))
+    closeness = await service.store(recognizer.closeness)
+    return Envelope(data=schemas.bank_report(report, closeness, advice, recognizer.seen()))

@@ -45,7 +45,8 @@ function Findings({ report }: { report: BankReport }) {
         {t("report.nobody")}
       </Empty>
     );
-  const nothing = pairs.length === 0 && misfits.length === 0 && report.thin.length === 0;
+  const alike = report.closeness.more_alike;
+  const nothing = !alike && pairs.length === 0 && misfits.length === 0 && report.thin.length === 0;
   return (
     <div className="grid grid-cols-1 gap-10">
       {nothing && (
@@ -53,6 +54,7 @@ function Findings({ report }: { report: BankReport }) {
           {t("report.fine.text")}
         </Empty>
       )}
+      {alike && <Section title={t("report.alike.title")} text={t("report.alike.text")} />}
       {pairs.length > 0 && (
         <Section title={t("report.pairs.title")} text={t("report.pairs.text")}>
           <ul className="grid gap-4 lg:grid-cols-2">
@@ -102,7 +104,7 @@ function Findings({ report }: { report: BankReport }) {
   );
 }
 
-function Section({ title, text, children }: { title: string; text: string; children: ReactNode }) {
+function Section({ title, text, children }: { title: string; text: string; children?: ReactNode }) {
   return (
     <section className="grid grid-cols-1 gap-4">
       <div className="max-w-2xl">
