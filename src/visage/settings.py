@@ -80,6 +80,14 @@ class Settings(BaseSettings):
         "warn",
         description="A known face registered under another name: register with a warning, or answer 409.",
     )
+    model: str = Field(
+        "mobilefacenet",
+        description="Network that tells people apart, by name; `visage models list` shows them. After a change, "
+        "`visage reembed` brings the bank to it.",
+    )
+    detector: str = Field(
+        "blazeface", description="Network that finds faces, by name; `visage models list` shows them."
+    )
     inference_threads: int = Field(
         0,
         ge=0,

@@ -345,6 +345,8 @@ class Service:
             similarity_threshold=settings.similarity_threshold,
             target_fpir=settings.target_fpir,
             duplicate_policy=settings.duplicate_policy,
+            model=settings.model,
+            detector=settings.detector,
         )
         try:
             self._admit(recognizer)

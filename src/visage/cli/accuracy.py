@@ -17,7 +17,8 @@ from visage.recognition import calibration
 from visage.recognition.dataset import LabelledFaces, embed_folder
 from visage.recognition.decision import Decider
 from visage.recognition.rehearsal import Rehearsal, rehearse
-from visage.vision.embed import MODEL_NAME
+from visage.settings import Settings
+from visage.vision import models
 from visage.vision.pipeline import Pipeline
 
 Folder = Annotated[Path, typer.Argument(help="One folder of photos a person.", exists=True, file_okay=False)]
@@ -45,11 +46,11 @@ def evaluate(
     """Measure how good Visage would be on your own photos: nothing is registered, nothing leaves this computer."""
     current = read_settings(data_dir=data_dir)
     decider = Decider(
-        calibration.load(MODEL_NAME, current.data_dir),
+        calibration.load(models.embedder(current.model).space, current.data_dir),
         target_fpir=current.target_fpir,
         similarity_threshold=current.similarity_threshold,
     )
-    faces = _embed(folder)
+    faces = _embed(folder, current)
     rehearsal = rehearse(faces, decider, enrolled=enrolled, gallery=gallery, strangers=strangers, trials=trials)
     report = {
         "persons": rehearsal.persons,
@@ -83,25 +84,28 @@ def calibrate(
     """Measure your own camera: thresholds and confidence from hundreds of persons' photos. The server uses the result
     from its next start on; delete the file to go back to the calibration that Visage ships."""
     current = read_settings(data_dir=data_dir)
-    faces = _embed(folder)
-    fitted = calibration.fit(MODEL_NAME, faces.embeddings, faces.labels)
-    path = output or calibration.path_of(MODEL_NAME, current.data_dir)
+    model = models.embedder(current.model).space
+    faces = _embed(folder, current)
+    fitted = calibration.fit(model, faces.embeddings, faces.labels)
+    path = output or calibration.path_of(model, current.data_dir)
+    columns = {"yours": fitted}
+    if calibration.path_of(model).exists():
+        columns = {"shipped": calibration.load(model)} | columns
     calibration.save(fitted, path)
-    shipped = calibration.load(MODEL_NAME)
-    table = Table("Persons in the bank", "Threshold, shipped", "Threshold, yours")
+    table = Table("Persons in the bank", *(f"Threshold, {whose}" for whose in columns))
     for persons in (1, 10, 100, 1000):
         row = [
-            f"{each.threshold(persons=persons, photos=3, fpir=current.target_fpir):.3f}" for each in (shipped, fitted)
+            f"{each.threshold(persons=persons, photos=3, fpir=current.target_fpir):.3f}" for each in columns.values()
         ]
         table.add_row(f"{persons:,}", *row)
     out.print(table)
     say(f"Written to {path}.")
 
 
-def _embed(folder: Path) -> LabelledFaces:
+def _embed(folder: Path, current: Settings) -> LabelledFaces:
+    pipeline = Pipeline(models.embedder(current.model), models.detector(current.detector))
     with Progress(console=err) as progress:
         task = progress.add_task("Looking at the photos", total=None)
-        pipeline = Pipeline()
         return embed_folder(folder, pipeline, lambda done, total: progress.update(task, completed=done, total=total))
 
 

@@ -21,11 +21,12 @@ from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
 from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
 from visage.recognition import calibration
+from visage.recognition.calibration import Calibration
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import USABLE, dominant_face, poor_photos, usable
 from visage.recognition.report import Report, make_report
 from visage.recognition.sightings import Seen, Sightings
-from visage.recognition.tracker import SURELY_SAME, Track, Tracker
+from visage.recognition.tracker import Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Caution,
@@ -45,8 +46,9 @@ from visage.types import (
     Undo,
     Verification,
 )
+from visage.vision import models
 from visage.vision.align import portrait
-from visage.vision.embed import DIMENSION, MODEL_NAME, unit
+from visage.vision.embed import unit
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import Pipeline
 
@@ -69,6 +71,7 @@ class Recognizer:
         decider: similarities to names.
         limits: on the images accepted.
         duplicate_policy: what to do with a known face under another name.
+        sameness: what the cosines of the model mean, for following faces.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Recognizer:
         *,
         limits: Limits,
         duplicate_policy: Literal["warn", "reject"] = "warn",
+        sameness: models.Sameness = models.DEFAULT_SAMENESS,
     ) -> None:
         self.bank = bank
         self.model = bank.model
@@ -88,11 +92,12 @@ class Recognizer:
         self._duplicate_policy = duplicate_policy
         self._enrolling = threading.Lock()
         self._sightings = Sightings()
-        self.unknowns = Unknowns()
+        self._sameness = sameness
+        self.unknowns = Unknowns(surely_same=sameness.surely)
 
     def camera(self, clock: Callable[[], float] = time.monotonic) -> Tracker:
         """What follows the faces of one camera; `clock` gives seconds, never going back."""
-        return Tracker(self._pipeline, clock)
+        return Tracker(self._pipeline, clock, self._sameness)
 
     def identify(self, image: bytes, camera: Tracker | None = None) -> Identification:
         """Say who is in an image.
@@ -232,7 +237,7 @@ class Recognizer:
                 if consent is not None:
                     self.bank.update(namesake.person_id, consent=consent)
                 person = self.bank.person(namesake.person_id)
-        self.unknowns.forget_like(template, SURELY_SAME)
+        self.unknowns.forget_like(template, self._sameness.surely)
         return Enrolment(person, _outcomes(results, iter(stored)), (*cautions, *poor_photos(results)))
 
     def add_photos(self, person_id: str, images: Sequence[bytes]) -> Enrolment:
@@ -354,7 +359,7 @@ class Recognizer:
             if face.status is Status.KNOWN:
                 self.unknowns.forget(track.uid)
                 if track.is_fresh:
-                    self.unknowns.forget_like(track.evidence, SURELY_SAME)
+                    self.unknowns.forget_like(track.evidence, self._sameness.surely)
             elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
                 self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
 
@@ -446,21 +451,39 @@ def open_recognizer(
     similarity_threshold: float | None,
     target_fpir: float,
     duplicate_policy: Literal["warn", "reject"],
+    model: str = models.DEFAULT_EMBEDDER.name,
+    detector: str = models.DEFAULT_DETECTOR.name,
 ) -> Recognizer:
-    """Load the models and open the bank in a data directory.
+    """Load the models, by name, and open the bank in a data directory.
 
-    Raises: WeightsError, BankError, InstallationError.
+    Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
     """
-    bank = MemoryBank(open_store(data_dir, key), model=MODEL_NAME, dimension=DIMENSION)
+    chosen, finds = models.embedder(model), models.detector(detector)
+    bank = MemoryBank(open_store(data_dir, key), model=chosen.space, dimension=chosen.dimension)
     try:
-        pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled")
-        decider = Decider(
-            calibration.load(MODEL_NAME, data_dir), target_fpir=target_fpir, similarity_threshold=similarity_threshold
-        )
+        measured = calibration.load(chosen.space, data_dir)
+        pipeline = Pipeline(chosen, finds, threads=threads, cache_dir=data_dir / "compiled")
     except BaseException:
         bank.close()
         raise
-    return Recognizer(pipeline, bank, decider, limits=limits, duplicate_policy=duplicate_policy)
+    return Recognizer(
+        pipeline,
+        bank,
+        Decider(measured, target_fpir=target_fpir, similarity_threshold=similarity_threshold),
+        limits=limits,
+        duplicate_policy=duplicate_policy,
+        sameness=chosen.sameness or _sameness(measured),
+    )
+
+
+def _sameness(measured: Calibration) -> models.Sameness:
+    """The cosines that as many strangers reach as with every other model."""
+
+    def reached(far: float) -> float:
+        return measured.threshold(persons=1, photos=1, fpir=far)
+
+    rates = models.STRANGERS_WHO_REACH
+    return models.Sameness(reached(rates.surely), reached(rates.likely), reached(rates.not_another))
 
 
 def _usable(results: Sequence[NewPhoto | VisageError]) -> list[NewPhoto]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.types import Image
+from visage.vision.align import TEMPLATE, similarity_transform
 from visage.vision.runtime import Network
 
 Floats = NDArray[np.float32]
@@ -20,7 +21,8 @@ class Detections:
 
     Attributes:
         boxes: (n, 4) float32 pixels: left, top, right, bottom.
-        points: (n, 6, 2) float32 pixels (x, y): right eye, left eye, nose tip, mouth centre, right ear, left ear.
+        points: (n, p, 2) float32 pixels (x, y): right eye, left eye, nose tip, then BlazeFace has mouth centre, right
+            ear, left ear, others the corners of the mouth.
         scores: (n,) float32, 0–1.
     """
 
@@ -79,10 +81,10 @@ class Detector:
         Returns: the faces, best first; empty where there is none.
         """
         height, width = image.shape[:2]
-        views = [(0, 0, max(height, width)), *_tiles(width, height)]
+        views = [(0, 0, max(height, width)), *tiles(width, height)]
         batch = np.zeros((len(views), self._size, self._size, 3), dtype=np.uint8)
         for canvas, (left, top, side) in zip(batch, views, strict=True):
-            _letterbox(image[top : top + side, left : left + side], canvas, side)
+            letterbox(image[top : top + side, left : left + side], canvas, side)
         raw, logits = self._network(batch)
         parts = []
         for index, view in enumerate(views):
@@ -106,6 +108,29 @@ class Detector:
         return found, (1 / (1 + np.exp(-logits[keep]))).astype(np.float32)
 
 
+_BOX_CENTRE, _BOX_SIDE = (56.4, 73.5), 90.3
+"""Where BlazeFace draws its box on a face that lies on the alignment template, pixels there; the median over the
+development half of Labeled Faces in the Wild."""
+
+
+def boxes_of(points: Floats) -> Floats:
+    """The boxes that BlazeFace would draw around the faces that another detector found: what comes after is used to
+    them.
+
+    Args:
+        points: (n, 5, 2) float32 pixels (x, y), in the template's order.
+
+    Returns: (n, 4) float32 pixels: left, top, right, bottom.
+    """
+    boxes = np.empty((len(points), 4), dtype=np.float32)
+    for box, five in zip(boxes, points, strict=True):
+        to_image = similarity_transform(TEMPLATE, five)
+        x, y, _ = to_image @ (*_BOX_CENTRE, 1)
+        half = _BOX_SIDE / 2 * np.hypot(to_image[0, 0], to_image[1, 0])
+        box[:] = x - half, y - half, x + half, y + half
+    return boxes
+
+
 _TILE_FROM = 1400
 """Pictures with a longer side, pixels, are also searched in tiles: below, the whole picture shows the network
 every face that is worth recognising (30 pixels between the eyes)."""
@@ -115,7 +140,7 @@ _MAX_TILES = 100
 """Enough for 50 megapixels; a picture that would need more (a strip of a few rows) gets larger tiles."""
 
 
-def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
+def tiles(width: int, height: int) -> list[tuple[int, int, int]]:
     """Squares (left, top, side) that cover a large picture with overlap; none for a small one."""
     if max(width, height) <= _TILE_FROM:
         return []
@@ -132,8 +157,8 @@ def _starts(length: int, side: int) -> list[int]:
     return [int(start) for start in np.linspace(0, length - side, count)]
 
 
-def _letterbox(view: Image, canvas: Image, side: int) -> None:
-    """Shrink a view into the top left of a square canvas; `side` fills the canvas.
+def letterbox(view: Image, canvas: Image, side: int) -> tuple[int, int]:
+    """Shrink a view into the top left of a square canvas; `side` fills the canvas. Returns its (rows, columns) there.
 
     Halving averages four pixels and runs on the CPU's wide registers; it takes a fifth of the time of averaging
     straight down to an odd scale. What remains, less than a half, is interpolated with a kernel that keeps it sharp.
@@ -148,6 +173,7 @@ def _letterbox(view: Image, canvas: Image, side: int) -> None:
     rows, columns = (max(1, min(size, round(length * scale))) for length in view.shape[:2])
     way = cv2.INTER_CUBIC if scale < 1 else cv2.INTER_LINEAR
     canvas[:rows, :columns] = cv2.resize(view, (columns, rows), interpolation=way)
+    return rows, columns
 
 
 def _inside(boxes: Floats, view: tuple[int, int, int], width: int, height: int) -> NDArray[np.bool_]:
