@@ -108,6 +108,7 @@ class Looks:
         embeddings: (n, D) float32, unit length.
         scores: (n,) int64, 0–100.
         likeness: (n,) cosine to the mean of other photos of the same person; NaN where there is none.
+        threshold: THRESHOLD as a cosine of this model.
         columns: (n,) each, by name: what a prediction may be made of.
     """
 
@@ -117,6 +118,7 @@ class Looks:
     embeddings: NDArray[np.float32]
     scores: NDArray[np.int64]
     likeness: Floats
+    threshold: float
     columns: Mapping[str, Floats]
 
     @property
@@ -281,11 +283,13 @@ def as_rows(found: Sequence[Look], model: EmbedderModel) -> Looks:
             others = natural[photos[natural] != photos[row]][:OTHERS]
             if len(others):
                 likeness[row] = float(embeddings[row] @ unit(embeddings[others].mean(axis=0)))
+    threshold = THRESHOLD
     if model is not models.DEFAULT_EMBEDDER:
         likely = calibration.load(model.space).threshold(persons=1, photos=1, fpir=models.STRANGERS_WHO_REACH.likely)
         middle = float(np.nanmedian(likeness[forms == AS_IT_IS]))
         slope = (MIDDLE - models.DEFAULT_SAMENESS.likely) / (middle - likely)
         likeness = models.DEFAULT_SAMENESS.likely + slope * (likeness - likely)
+        threshold = likely + (THRESHOLD - models.DEFAULT_SAMENESS.likely) / slope
     return Looks(
         persons=persons.astype(np.int64),
         photos=photos.astype(np.int64),
@@ -293,6 +297,7 @@ def as_rows(found: Sequence[Look], model: EmbedderModel) -> Looks:
         embeddings=embeddings,
         scores=np.array([look.score for look in found], dtype=np.int64),
         likeness=likeness,
+        threshold=threshold,
         columns={
             "length": np.array([look.length for look in found]),
             "agreement": np.array([look.agreement for look in found]),
@@ -399,7 +404,7 @@ def false_accepts(looks: Looks) -> dict[str, Any]:
     for start in range(0, len(scores), 512):
         rows = slice(start, start + 512)
         strangers = persons[rows, None] != persons
-        alike = strangers & (embeddings[rows] @ embeddings.T >= THRESHOLD)
+        alike = strangers & (embeddings[rows] @ embeddings.T >= looks.threshold)
         for counts, flags in ((compared, strangers), (reached, alike)):
             per_band = np.add.reduceat(flags, starts, axis=1, dtype=np.int64)
             for column, band in enumerate(here):

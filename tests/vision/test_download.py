@@ -55,7 +55,7 @@ def serve(shelf: Shelf) -> ThreadingHTTPServer:
 
         def log_message(self, *_: object) -> None: ...
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             shelf.asked.append((self.path, wanted))
             if self.path.endswith("/nothing"):

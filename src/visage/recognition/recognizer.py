@@ -462,7 +462,7 @@ def open_recognizer(
     bank = MemoryBank(open_store(data_dir, key), model=chosen.space, dimension=chosen.dimension)
     try:
         measured = calibration.load(chosen.space, data_dir)
-        pipeline = Pipeline(chosen, finds, threads=threads, cache_dir=data_dir / "compiled")
+        pipeline = Pipeline(model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled")
     except BaseException:
         bank.close()
         raise
