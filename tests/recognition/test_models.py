@@ -11,7 +11,7 @@ import pytest
 
 from tests.recognition.test_rehearsal import crowd
 from visage.bank.keys import KeySource
-from visage.errors import NoCalibration, UnknownModel
+from visage.errors import InstallationError, NoCalibration, UnknownModel
 from visage.recognition import calibration
 from visage.recognition.recognizer import Recognizer, open_recognizer
 from visage.types import Image, Status
@@ -26,7 +26,9 @@ def open_with(tmp_path: Path, loaded: None) -> Iterator[Opener]:
     """Opens the bank with a model, as the server does; the one before is closed."""
     opened: list[Recognizer] = []
 
-    def open_it(model: str = "mobilefacenet", detector: str = "blazeface") -> Recognizer:
+    def open_it(
+        model: str = "mobilefacenet", detector: str = "blazeface", threshold: float | None = None
+    ) -> Recognizer:
         while opened:
             opened.pop().close()
         opened.append(
@@ -35,7 +37,7 @@ def open_with(tmp_path: Path, loaded: None) -> Iterator[Opener]:
                 key=KeySource(),
                 threads=0,
                 limits=Limits(),
-                similarity_threshold=None,
+                similarity_threshold=threshold,
                 target_fpir=0.01,
                 duplicate_policy="warn",
                 model=model,
@@ -118,6 +120,19 @@ def test_without_a_calibration_a_model_names_nobody_and_says_what_to_do(
     ):
         open_with("sface")
     assert named(open_with(), photos["obama2"]) == "Barack"  # the bank was let go
+
+
+def test_a_threshold_that_was_set_for_one_model_does_not_name_everybody_with_another(
+    open_with: Opener, photos: Mapping[str, Path]
+) -> None:
+    """To dlib, strangers are alike to 0.8; a bank that names from 0.6 on would call them all by a loved one's name."""
+    enrol(open_with(threshold=0.6), "Barack", photos["obama"])
+    with pytest.raises(InstallationError, match=r"reaches VISAGE_SIMILARITY_THRESHOLD=0\.6.*0\.9\d keeps strangers"):
+        open_with("dlib", threshold=0.6)
+    dlib = open_with("dlib", threshold=0.95)
+    dlib.reembed(lambda *_: None)
+    assert named(dlib, photos["obama2"]) == "Barack"
+    assert named(dlib, photos["biden"]) is None
 
 
 def test_an_unknown_name_opens_nothing(open_with: Opener, tmp_path: Path) -> None:

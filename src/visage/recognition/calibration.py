@@ -87,6 +87,11 @@ class Calibration:
         # np.interp wants ascending x: both are turned round.
         return float(np.interp(log_far, table.log_far[::-1], table.similarity[::-1]))
 
+    def false_accept_rate(self, similarity: float) -> float:
+        """The chance that a stranger reaches this cosine to one person with one photo."""
+        table = self._table(1)
+        return math.exp(np.interp(similarity, table.similarity, table.log_far))
+
     def confidences(
         self,
         similarities: Sequence[float],

@@ -19,7 +19,7 @@ from visage.bank.bank import Hit, MemoryBank
 from visage.bank.keys import KeySource
 from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.errors import DuplicatePerson, NoFaceDetected, VisageError
+from visage.errors import DuplicatePerson, InstallationError, NoFaceDetected, VisageError
 from visage.recognition import calibration
 from visage.recognition.calibration import Calibration
 from visage.recognition.decision import Decider, Likeness
@@ -57,6 +57,10 @@ CANDIDATES = 3
 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
+
+_MAX_FIXED_FAR = 0.01
+_FIXED_FPIR = 0.01
+"""A fixed threshold that more strangers reach, of pairs, is another model's."""
 
 _PICTURE_QUALITY = 92
 """JPEG quality of stored portraits: embedded again they give nearly the same vector."""
@@ -462,6 +466,8 @@ def open_recognizer(
     bank = MemoryBank(open_store(data_dir, key), model=chosen.space, dimension=chosen.dimension)
     try:
         measured = calibration.load(chosen.space, data_dir)
+        if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
+            _must_fit(similarity_threshold, measured)
         pipeline = Pipeline(model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled")
     except BaseException:
         bank.close()
@@ -474,6 +480,22 @@ def open_recognizer(
         duplicate_policy=duplicate_policy,
         sameness=chosen.sameness or _sameness(measured),
     )
+
+
+def _must_fit(threshold: float, measured: Calibration) -> None:
+    """A threshold that was chosen for one model may name everybody with another: to dlib all faces are alike to 0.8.
+
+    Raises:
+        InstallationError: too many strangers reach it.
+    """
+    reached = measured.false_accept_rate(threshold)
+    if reached > _MAX_FIXED_FAR:
+        raise InstallationError(
+            f"With the model {measured.model} one pair of strangers in {max(1, round(1 / reached))} reaches "
+            f"VISAGE_SIMILARITY_THRESHOLD={threshold:g}. Unset it, or set one of this model's: "
+            f"{measured.threshold(persons=100, photos=1, fpir=_FIXED_FPIR):.2f} keeps strangers nameless in a bank "
+            "of a hundred"
+        )
 
 
 def _sameness(measured: Calibration) -> models.Sameness:
