@@ -129,7 +129,7 @@ def encode(picture: PillowImage.Image, quality: int = 95, exif: PillowImage.Exif
 def show(report: dict[str, float], robustness: dict[str, dict[str, float]], missed: int) -> None:
     """Print the tables."""
     table = Table("", "measured %", "prototype %")
-    for (name, value), floor in zip(report.items(), PROTOTYPE, strict=True):
+    for (name, value), floor in zip(report.items(), PROTOTYPE, strict=False):
         table.add_row(name, f"{value:.2f}", f"{floor:.2f}")
     Console().print(table)
     if robustness:

@@ -68,8 +68,7 @@ class Settings(BaseSettings):
         gt=0,
         lt=1,
         description="Name a face from this cosine on, whatever the size of the bank; 0.6 is a sound value "
-        "for the default model. "
-        "Unset, the threshold follows the target false-name rate and the number of persons.",
+        "for the default model. Unset, the threshold follows the target false-name rate and the number of persons.",
     )
     target_fpir: float = Field(
         0.01,

@@ -125,7 +125,7 @@ def test_without_a_calibration_a_model_names_nobody_and_says_what_to_do(
 def test_a_threshold_that_was_set_for_one_model_does_not_name_everybody_with_another(
     open_with: Opener, photos: Mapping[str, Path]
 ) -> None:
-    """To dlib, strangers are alike to 0.8; a bank that names from 0.6 on would call them all by a loved one's name."""
+    """To dlib, strangers are alike to 0.8: a bank that names from 0.6 on would give each of them a name."""
     enrol(open_with(threshold=0.6), "Barack", photos["obama"])
     with pytest.raises(InstallationError, match=r"reaches VISAGE_SIMILARITY_THRESHOLD=0\.6.*0\.9\d keeps strangers"):
         open_with("dlib", threshold=0.6)

@@ -188,6 +188,7 @@ def test_a_server_without_the_file_is_told(site: Site, tmp_path: Path) -> None:
     site.url = site.url.replace("/file", "/nothing")
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1 answered 404"):
         fetch(site, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_out_of_reach_is_told(site: Site, tmp_path: Path) -> None:

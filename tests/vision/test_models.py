@@ -9,6 +9,7 @@ import types
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import process_time
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from visage.vision.align import TEMPLATE, align, on_template
 from visage.vision.dlib_file import read_dlib
 from visage.vision.image import Limits, decode
 from visage.vision.models import BLAZEFACE, CATALOGUE, DLIB, EMBEDDERS, MOBILEFACENET, MTCNN, EmbedderModel
+from visage.vision.mtcnn import best
 from visage.vision.opening import open_detector, open_network
 from visage.vision.pipeline import Pipeline
 from visage.vision.runtime import Runtime
@@ -137,6 +139,16 @@ def test_with_mtcnn_a_picture_without_a_face_has_none(mtcnn_pipeline: Pipeline) 
     assert mtcnn_pipeline.analyse(noise) == []
     assert mtcnn_pipeline.analyse(np.zeros((1, 1, 3), dtype=np.uint8)) == []
     assert mtcnn_pipeline.analyse(np.full((3, 900, 3), 200, dtype=np.uint8)) == []
+
+
+def test_a_picture_that_is_faces_all_over_is_done_with_soon() -> None:
+    corner = np.arange(200_000, dtype=np.float32)[:, None] * 20
+    boxes = np.concatenate([corner, corner, corner + 10, corner + 10], axis=1)
+    scores = np.linspace(0, 1, len(boxes), dtype=np.float32)
+    start = process_time()
+    kept = best(boxes, scores, 0.5)
+    assert process_time() - start < 2
+    assert kept[0] == len(boxes) - 1 and len(kept) == 2000
 
 
 @pytest.mark.parametrize("order,layout", [("RGB", "NHWC"), ("BGR", "NHWC"), ("RGB", "NCHW"), ("BGR", "NCHW")])

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +60,10 @@ def download(url: str, target: Path, *, sha256: str | None, size: int | None, on
             partial.replace(target)
     except OSError as exc:
         raise WeightsError(f"{target.name} cannot be written: {exc.strerror}") from exc
+    finally:
+        with suppress(OSError):
+            if partial.stat().st_size == 0:
+                partial.unlink()
 
 
 def _lock(file: BinaryIO, name: str) -> None:

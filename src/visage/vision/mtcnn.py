@@ -31,6 +31,8 @@ _GAP = 4
 _MIN_SCORES = (0.6, 0.7, 0.7)
 _MAX_PROPOSALS = 400
 """So many windows go on to the second network, the best: a picture of a home never has more that are worth it."""
+_MAX_COMPARED = 2_000
+"""So many boxes, the best, are compared with one another: a picture that is faces all over must not take minutes."""
 
 
 def _shelves(largest: int) -> tuple[list[tuple[int, int, int]], tuple[int, int]]:
@@ -161,7 +163,7 @@ def best(boxes: Floats, scores: Floats, max_overlap: float, *, of_the_smaller: b
         max_overlap: of the union of two, 0–1.
         of_the_smaller: … of the smaller of the two instead.
     """
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")[:_MAX_COMPARED]
     low, high = boxes[order, :2], boxes[order, 2:]
     areas = np.maximum(high - low, 0).prod(axis=1)
     left = np.ones(len(order), dtype=bool)
