@@ -21,6 +21,7 @@ serve: .venv/.serve $(PAGE) ## set up, then serve on http://127.0.0.1:8000
 
 test: .venv/.dev $(PAGE) ## set up, then run every test
 	@$(BIN)/visage models pull
+	@$(BIN)/visage models pull dlib mtcnn
 	@$(BIN)/python tests/photos.py
 	@$(NPM) test
 	@$(BIN)/python -m pytest
@@ -45,6 +46,7 @@ screens: .venv/.dev $(PAGE) ## pictures of every screen in docs/screens, to be l
 
 check: lint $(PAGE) ## everything that must hold, with coverage
 	@$(BIN)/visage models pull
+	@$(BIN)/visage models pull dlib mtcnn
 	@$(BIN)/python tests/photos.py
 	@$(NPM) test
 	$(BIN)/coverage erase

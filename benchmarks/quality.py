@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How far the quality of a picture tells errors beforehand, through the product's own pipeline.
 
-Usage: quality.py DIR [--json FILE.json] [--picture FILE.png] [--limit N]
+Usage: quality.py DIR [--model NAME] [--json FILE.json] [--picture FILE.png] [--limit N]
 
 DIR holds one folder of photos a person. Each photo gives one face: the most prominent one. Where there are several
 photos of a person, each is looked at twice, as it is and in one poorer form (small, blurred, dark, bright, hazy, cut,
@@ -9,12 +9,14 @@ covered; the seed is fixed). What a score should tell is the likeness of a pictu
 five other photos of the same person, as they are. A picture is missed where its likeness is below 0.5. Prints
 
 1. how well a weighted sum predicts the likeness: its weights fitted by least squares on half of the persons and
-   tested on the other half, both ways round, beside the constants in use in `visage.vision.embed`;
+   tested on the other half, both ways round, beside those in use (`clarity` in `visage.vision.models`);
 2. error versus reject: pictures missed, of those that remain when the poorest are set aside;
 3. how often two pictures of different persons reach 0.5, by the scores of both, and how many are missed;
 4. identification with templates that weigh their photos by the score or alike, some of the photos poor.
 
---picture draws the second; --limit takes only N persons, evenly from all.
+--picture draws the second; --limit takes only N persons, evenly from all. The likeness of another model than the
+default is brought to the default's scale by a straight line through two points: what one pair of strangers in a
+thousand reaches, and the middle of the photos as they are.
 """
 
 from __future__ import annotations
@@ -38,15 +40,18 @@ from rich.progress import track
 from rich.table import Table
 
 from visage.bank.views import template_weights, views_of
+from visage.recognition import calibration
 from visage.recognition.enrolment import USABLE, prominence
 from visage.types import Face, Image
-from visage.vision import weights
-from visage.vision.align import align
-from visage.vision.embed import _BASE, _PER_AGREEMENT, _PER_LENGTH, unit
+from visage.vision import models
+from visage.vision.align import align, on_template
+from visage.vision.embed import Runs, unit
 from visage.vision.image import Limits, decode
+from visage.vision.models import Clarity, EmbedderModel
+from visage.vision.opening import open_network
 from visage.vision.pipeline import Pipeline
 from visage.vision.quality import measure
-from visage.vision.runtime import Network, Runtime
+from visage.vision.runtime import Runtime
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -54,6 +59,8 @@ Flags = NDArray[np.bool_]
 AS_IT_IS = "as it is"
 POORER = ("small", "blurred", "dark", "bright", "hazy", "cut", "covered")
 THRESHOLD = 0.5
+MIDDLE = 0.849
+"""Median likeness of photos as they are, to the default model."""
 SEED = 7
 OTHERS = 5
 REJECTED = tuple(percent / 100 for percent in range(41))
@@ -101,6 +108,7 @@ class Looks:
         embeddings: (n, D) float32, unit length.
         scores: (n,) int64, 0–100.
         likeness: (n,) cosine to the mean of other photos of the same person; NaN where there is none.
+        threshold: THRESHOLD as a cosine of this model.
         columns: (n,) each, by name: what a prediction may be made of.
     """
 
@@ -110,6 +118,7 @@ class Looks:
     embeddings: NDArray[np.float32]
     scores: NDArray[np.int64]
     likeness: Floats
+    threshold: float
     columns: Mapping[str, Floats]
 
     @property
@@ -128,16 +137,18 @@ def main() -> None:
     """Parse the arguments, look, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=Path)
+    parser.add_argument("--model", default=models.DEFAULT_EMBEDDER.name, help="of the catalogue")
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--picture", type=Path, help="draw error versus reject here: .png or .svg")
     parser.add_argument("--limit", type=int, metavar="N", help="persons to take")
     args = parser.parse_args()
-    found, lost = collect(args.dir, args.limit)
-    looks = as_rows(found)
+    model = models.embedder(args.model)
+    found, lost = collect(args.dir, args.limit, model)
+    looks = as_rows(found, model)
     halves = halve(looks)
     report: dict[str, Any] = {
         "forms": by_form(looks, lost),
-        "prediction": predictions(looks, halves),
+        "prediction": predictions(looks, halves, model.clarity),
         "error_versus_reject": error_versus_reject(looks, halves),
         "false_accepts": false_accepts(looks),
         "templates": templates(looks),
@@ -149,7 +160,7 @@ def main() -> None:
         draw(report["error_versus_reject"], args.picture)
 
 
-def collect(folder: Path, limit: int | None) -> tuple[list[Look], dict[str, int]]:
+def collect(folder: Path, limit: int | None, model: EmbedderModel) -> tuple[list[Look], dict[str, int]]:
     """Look at DIR/PERSON/*.jpg, and once more at a poorer form; also returns how many faces were lost, by form."""
     people: dict[str, list[Path]] = {}
     for path in sorted(path for path in folder.glob("*/*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"}):
@@ -160,7 +171,7 @@ def collect(folder: Path, limit: int | None) -> tuple[list[Look], dict[str, int]
     files = [(path, len(people[name]) > 1) for name in names for path in people[name]]
     if len({path.parent for path, several in files if several}) < 10:
         sys.exit("At least ten persons with several photos are needed")
-    pipeline, network = Pipeline(), Runtime().load(weights.EMBEDDER.path, mean=127.5, scale=128)
+    pipeline, network = Pipeline(model), open_network(Runtime(), model)
     found: list[Look] = []
     lost = dict.fromkeys((AS_IT_IS, *POORER), 0)
     for number, (path, several) in enumerate(track(files, description="Looking", console=Console(stderr=True))):
@@ -169,7 +180,7 @@ def collect(folder: Path, limit: int | None) -> tuple[list[Look], dict[str, int]
         if face is None:
             lost[AS_IT_IS] += 1
             continue
-        found.append(look_at(path, AS_IT_IS, image, face, network))
+        found.append(look_at(path, AS_IT_IS, image, face, network, model))
         if not several:
             continue
         form = POORER[number % len(POORER)]
@@ -178,7 +189,7 @@ def collect(folder: Path, limit: int | None) -> tuple[list[Look], dict[str, int]
         if again is None:
             lost[form] += 1
         else:
-            found.append(look_at(path, form, poorer, again, network))
+            found.append(look_at(path, form, poorer, again, network, model))
     return found, lost
 
 
@@ -233,13 +244,14 @@ def make_poorer(
     return whole, ((landmarks - np.array([left, top])) * scale).astype(np.float32)
 
 
-def look_at(path: Path, form: str, image: Image, face: Face, network: Network) -> Look:
+def look_at(path: Path, form: str, image: Image, face: Face, network: Runs, model: EmbedderModel) -> Look:
     """Measure one face, with the raw outputs of the network for its two views."""
-    views = align(image, face.landmarks)
-    (raw,) = network(views)
+    (raw,) = network(align(image, face.landmarks, model.framing))
     first, second = unit(raw)
     height, width = image.shape[:2]
-    measures = measure(views[0], np.zeros((468, 3), dtype=np.float32), width, height)  # the pose is not asked for
+    measures = measure(
+        on_template(image, face.landmarks), np.zeros((468, 3), dtype=np.float32), width, height
+    )  # the pose is not asked for
     return Look(
         person=path.parent.name,
         photo=f"{path.parent.name}/{path.name}",
@@ -256,7 +268,7 @@ def look_at(path: Path, form: str, image: Image, face: Face, network: Network) -
     )
 
 
-def as_rows(found: Sequence[Look]) -> Looks:
+def as_rows(found: Sequence[Look], model: EmbedderModel) -> Looks:
     """Looks as columns, with their likeness."""
     _, persons = np.unique([look.person for look in found], return_inverse=True)
     _, photos = np.unique([look.photo for look in found], return_inverse=True)
@@ -271,6 +283,15 @@ def as_rows(found: Sequence[Look]) -> Looks:
             others = natural[photos[natural] != photos[row]][:OTHERS]
             if len(others):
                 likeness[row] = float(embeddings[row] @ unit(embeddings[others].mean(axis=0)))
+    threshold = THRESHOLD
+    if model is not models.DEFAULT_EMBEDDER:
+        likely = calibration.load(model.space).threshold(
+            persons=1, photos=1, fpir=models.STRANGERS_WHO_REACH["likely"]
+        )
+        middle = float(np.nanmedian(likeness[forms == AS_IT_IS]))
+        slope = (MIDDLE - models.DEFAULT_SAMENESS.likely) / (middle - likely)
+        likeness = models.DEFAULT_SAMENESS.likely + slope * (likeness - likely)
+        threshold = likely + (THRESHOLD - models.DEFAULT_SAMENESS.likely) / slope
     return Looks(
         persons=persons.astype(np.int64),
         photos=photos.astype(np.int64),
@@ -278,6 +299,7 @@ def as_rows(found: Sequence[Look]) -> Looks:
         embeddings=embeddings,
         scores=np.array([look.score for look in found], dtype=np.int64),
         likeness=likeness,
+        threshold=threshold,
         columns={
             "length": np.array([look.length for look in found]),
             "agreement": np.array([look.agreement for look in found]),
@@ -319,10 +341,10 @@ def fit(looks: Looks, columns: Sequence[str], rows: Flags) -> tuple[Floats, Floa
     return fitted, table @ fitted
 
 
-def predictions(looks: Looks, halves: tuple[Flags, Flags]) -> list[dict[str, Any]]:
+def predictions(looks: Looks, halves: tuple[Flags, Flags], clarity: Clarity | None) -> list[dict[str, Any]]:
     """Each predictor, fitted on one half and tested on the other, both ways; the constants in use come first."""
-    in_use = np.array([_BASE, _PER_LENGTH, _PER_AGREEMENT])
-    predicted = _BASE + _PER_LENGTH * looks.columns["length"] + _PER_AGREEMENT * looks.columns["agreement"]
+    in_use = np.zeros(3) if clarity is None else np.array([clarity.base, clarity.per_length, clarity.per_agreement])
+    predicted = in_use[0] + in_use[1] * looks.columns["length"] + in_use[2] * looks.columns["agreement"]
     report = [{"made_of": "in use", "tests": [judge(looks, in_use, predicted, half) for half in reversed(halves)]}]
     for name, columns in PREDICTORS.items():
         tests = [judge(looks, *fit(looks, columns, halves[i]), halves[1 - i]) for i in (0, 1)]
@@ -384,7 +406,7 @@ def false_accepts(looks: Looks) -> dict[str, Any]:
     for start in range(0, len(scores), 512):
         rows = slice(start, start + 512)
         strangers = persons[rows, None] != persons
-        alike = strangers & (embeddings[rows] @ embeddings.T >= THRESHOLD)
+        alike = strangers & (embeddings[rows] @ embeddings.T >= looks.threshold)
         for counts, flags in ((compared, strangers), (reached, alike)):
             per_band = np.add.reduceat(flags, starts, axis=1, dtype=np.int64)
             for column, band in enumerate(here):

@@ -42,6 +42,7 @@ from visage.recognition import calibration
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
 from visage.types import NewPhoto, Quality
+from visage.vision.detect import Detector
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit
 from visage.vision.image import Limits
 from visage.vision.pipeline import Pipeline
@@ -197,6 +198,7 @@ def against_peers(medians: Mapping[str, Mapping[str, list[float]]]) -> list[Line
 def overhead(recognizer: Recognizer, size: str, data: bytes, repeats: int) -> Line:
     """The whole way against its bare model runs, in turn: one face is one run of each, two of the embedder."""
     pipeline = recognizer._pipeline
+    assert isinstance(pipeline._detector, Detector)
     pixels = [np.zeros((n, side, side, 3), dtype=np.uint8) for n, side in ((1, 256), (1, 192), (2, 112))]
     networks = (pipeline._detector._network, pipeline._landmarker._network, pipeline._embedder._network)
 

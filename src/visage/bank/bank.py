@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from visage.bank.access import Transactions
 from visage.bank.index import Index
 from visage.bank.store import CounterExample, Store, StoredPhoto, person_from_json, person_to_json
-from visage.bank.views import template_weights, views_of
+from visage.bank.views import SAME_VIEW, template_weights, views_of
 from visage.errors import (
     BankError,
     CannotUndo,
@@ -142,12 +142,14 @@ class MemoryBank:
         store: where the bank is kept; closed with the bank.
         model: name of the model whose embeddings are searched.
         dimension: of its embeddings.
+        same_view: cosine of its embeddings from which two photos of a person are one view.
 
     Raises:
         BankError: the store cannot be read, or holds a vector of another size under this model's name.
     """
 
-    def __init__(self, store: Store, *, model: str, dimension: int) -> None:
+    def __init__(self, store: Store, *, model: str, dimension: int, same_view: float = SAME_VIEW) -> None:
+        self._same_view = same_view
         self.model = model
         self._store = store
         self._dimension = dimension
@@ -868,7 +870,7 @@ class MemoryBank:
         person_id = person.person_id
         keys = [key for key in self._photos[person_id] if key in self._embeddings]
         scores = [self._photos[person_id][key].quality.score for key in keys]
-        views = views_of(np.array([self._embeddings[key] for key in keys], dtype=np.float32))
+        views = views_of(np.array([self._embeddings[key] for key in keys], dtype=np.float32), self._same_view)
         weights = template_weights(scores, views)
         self._views[person_id] = dict(zip(keys, zip(views.tolist(), weights.tolist(), strict=True), strict=True))
         person = replace(person, embedding_count=len(keys), views=int(views.max(initial=-1)) + 1)
@@ -901,7 +903,7 @@ class MemoryBank:
         embeddings = [*(self._embeddings[key] for key in held), *(item.embedding for item in more)]
         if not embeddings:
             return np.zeros(self._dimension, dtype=np.float32), 0
-        views = views_of(np.stack(embeddings))
+        views = views_of(np.stack(embeddings), self._same_view)
         total = template_weights(scores, views) @ np.stack(embeddings)
         return total / np.float32(max(float(np.linalg.norm(total)), 1e-12)), int(views.max()) + 1
 

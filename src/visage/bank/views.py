@@ -21,7 +21,7 @@ _MIN_WEIGHT = 5
 """A photo of quality 0 still counts a twentieth of a perfect one: a person with only such photos has a template."""
 
 
-def views_of(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
+def views_of(embeddings: NDArray[np.float32], same_view: float = SAME_VIEW) -> NDArray[np.int64]:
     """Which view each photo of one person belongs to, numbered from 0 as they come.
 
     A photo joins the view whose first photo it is most like, or begins one of its own. It is compared with the first
@@ -29,6 +29,7 @@ def views_of(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
 
     Args:
         embeddings: (n, D) float32, unit length, the oldest photo first.
+        same_view: cosine from which two of them are one view, as another model has it.
 
     Returns: (n,) int64.
     """
@@ -37,7 +38,7 @@ def views_of(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
     for row in range(len(embeddings)):
         likenesses = embeddings[first] @ embeddings[row]
         nearest = int(likenesses.argmax()) if first else -1
-        if not first or likenesses[nearest] < SAME_VIEW:
+        if not first or likenesses[nearest] < same_view:
             nearest = len(first)
             first.append(row)
         found[row] = nearest

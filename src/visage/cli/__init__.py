@@ -8,7 +8,7 @@ import typer
 
 from visage import __version__
 from visage.api.app import serve as run_server
-from visage.cli import access, accuracy, installation, keeping, key, people, portable
+from visage.cli import access, accuracy, installation, keeping, key, models, people, portable
 from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import fail, out
 from visage.errors import VisageError
@@ -65,6 +65,6 @@ app.command("export")(portable.export_people)
 app.command("import")(portable.import_people)
 app.add_typer(people.persons_app, name="persons")
 app.add_typer(key.key_app, name="key")
-app.add_typer(installation.models_app, name="models")
+app.add_typer(models.models_app, name="models")
 app.add_typer(access.keys_app, name="keys")
 app.add_typer(access.audit_app, name="audit")

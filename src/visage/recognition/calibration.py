@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.errors import InstallationError
+from visage.errors import InstallationError, NoCalibration
 
 Doubles = NDArray[np.float64]
 
@@ -39,6 +39,8 @@ MAX_CONFIDENCE = 0.999
 """No calibration here saw enough faces to promise more."""
 
 _GRID = np.round(np.arange(-0.2, 1.0001, 0.02), 2)
+"""Where the tables are made. A model whose similarities all lie higher (dlib's from 0.6 on) gets as many points,
+closer together."""
 _ROUNDS = 6
 """How often templates and probes are drawn anew for a fit."""
 _TAIL = 2e-4
@@ -95,6 +97,11 @@ class Calibration:
     def far(self, similarity: float, photos: int) -> float:
         """The chance, 0–1, that a stranger reaches this cosine to a template of so many photos."""
         table = self._table(photos)
+        return math.exp(np.interp(similarity, table.similarity, table.log_far))
+
+    def false_accept_rate(self, similarity: float) -> float:
+        """The chance that a stranger reaches this cosine to one person with one photo."""
+        table = self._table(1)
         return math.exp(np.interp(similarity, table.similarity, table.log_far))
 
     def confidences(
@@ -188,7 +195,8 @@ def load(model: str, data_dir: Path | None = None) -> Calibration:
     """Read the calibration of a model: the data directory's own where there is one, else the one that is shipped.
 
     Raises:
-        InstallationError: there is none, or it cannot be read.
+        NoCalibration: there is none.
+        InstallationError: it cannot be read.
     """
     own = path_of(model, data_dir)
     path = own if own.exists() else path_of(model)
@@ -204,7 +212,10 @@ def load(model: str, data_dir: Path | None = None) -> Calibration:
         if content["model"] != model or len(grids) != 1:
             raise ValueError(model)
     except FileNotFoundError as exc:
-        raise InstallationError(f"There is no calibration for the model {model}") from exc
+        raise NoCalibration(
+            f"There is no calibration for the model {model}, so it may name nobody. Make one from photos of at least "
+            f"{_MIN_PERSONS} persons: `visage models evaluate NAME DIR --save`"
+        ) from exc
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InstallationError(f"The calibration {path.name} cannot be read; make it again, or delete it") from exc
     return Calibration(model, tables)
@@ -263,15 +274,21 @@ def _fit_table(
     embeddings: NDArray[np.float32], persons: NDArray[np.int64], photos: int, rng: np.random.Generator
 ) -> Table:
     genuine, impostor = _similarities(embeddings, persons, photos, rng)
-    log_far = _log_survival(impostor, _GRID)
+    grid = _grid(impostor)
+    log_far = _log_survival(impostor, grid)
     # Densities on the same grid, as differences of the survival functions. One genuine pair in a hundred is
     # taken to be anything at all (a wrong label, a profile, a hand before the face).
     different = -np.diff(np.exp(log_far))
-    same = np.histogram(genuine, np.concatenate([_GRID, [1.02]]))[0][:-1] / len(genuine)
+    same = np.histogram(genuine, np.concatenate([grid, [1.02]]))[0][:-1] / len(genuine)
     same = 0.99 * _smooth(same) + 0.01 / len(same)
-    centres = (_GRID[1:] + _GRID[:-1]) / 2
+    centres = (grid[1:] + grid[:-1]) / 2
     log_ratio = _ascending(np.log(same / np.maximum(different, 1e-300)), weights=same + different)
-    return Table(_GRID, log_far, np.interp(_GRID, centres, log_ratio))
+    return Table(grid, log_far, np.interp(grid, centres, log_ratio))
+
+
+def _grid(impostor: Doubles) -> Doubles:
+    low = math.floor(50 * float(np.quantile(impostor, 1e-3))) / 50
+    return _GRID if low <= _GRID[0] else np.round(np.linspace(low, 1, len(_GRID)), 5)
 
 
 def _similarities(

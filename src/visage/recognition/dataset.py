@@ -44,6 +44,19 @@ class LabelledFaces:
         """(m,) whose each face is."""
         return np.array(self.persons)[self.labels]
 
+    def of_persons(self, chosen: NDArray[np.int64]) -> LabelledFaces:
+        """Those of some persons, by label; the labels are counted anew."""
+        rows = np.flatnonzero(np.isin(self.labels, chosen))
+        known, labels = np.unique(self.labels[rows], return_inverse=True)
+        return LabelledFaces(
+            persons=tuple(self.persons[label] for label in known),
+            labels=labels.astype(np.int64),
+            files=tuple(self.files[row] for row in rows),
+            embeddings=self.embeddings[rows],
+            qualities=self.qualities[rows],
+            no_face=(),
+        )
+
 
 def read_groups(file: Path) -> dict[str, frozenset[str]]:
     """Read who belongs to which groups.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from visage.recognition.calibration import Calibration, fisher_z, raised
 from visage.types import Candidate, Person, Status
+from visage.vision.models import DEFAULT_SAMENESS, Sameness
 
 MIN_CONFIDENCE = 0.35
 """A name is only said with at least this confidence: likelier right than wrong where, as at home, two of three faces
@@ -27,14 +28,6 @@ MIN_BETTER_QUALITY = 50
 """… nor does any where neither it nor one of the person's photos is at least this good: to the network, blur looks
 like blur. Two poor pictures of strangers are taken for one person a hundred times as often as two good ones
 (`docs/decisions/0005-quality.md`)."""
-
-SAME_FACE = 0.67
-"""A second face of a frame keeps the name of the first where its likeness (cosine) to the person and to that first
-face is this on average: someone beside a picture or a mirror (`docs/decisions/0043-in-two-places.md`)."""
-
-SAME_LOOK = 0.75
-"""A rejected look that is so alike (cosine) to one that is now said to be the person is the same face: the newer word
-counts (`docs/decisions/0043-in-two-places.md`)."""
 
 _MARGIN = 0.7
 """The threshold aims at this part of the target: it is an estimate from other people's photos, and the target is a
@@ -84,18 +77,30 @@ class Decider:
         calibration: of the model that made the embeddings.
         target_fpir: tolerated part of strangers who are given a name, 0–1.
         similarity_threshold: name from this cosine on, and nothing else; None uses the calibration.
+        sameness: what the cosines of the model mean.
     """
 
     def __init__(
-        self, calibration: Calibration, *, target_fpir: float, similarity_threshold: float | None = None
+        self,
+        calibration: Calibration,
+        *,
+        target_fpir: float,
+        similarity_threshold: float | None = None,
+        sameness: Sameness = DEFAULT_SAMENESS,
     ) -> None:
+        self.sameness = sameness
         self.calibration = calibration
         self._target_fpir = target_fpir
         self._fixed_threshold = similarity_threshold
 
     def with_target_fpir(self, target_fpir: float) -> Decider:
         """The same rule with another tolerance."""
-        return Decider(self.calibration, target_fpir=target_fpir, similarity_threshold=self._fixed_threshold)
+        return Decider(
+            self.calibration,
+            target_fpir=target_fpir,
+            similarity_threshold=self._fixed_threshold,
+            sameness=self.sameness,
+        )
 
     def decide(
         self,
@@ -130,7 +135,8 @@ class Decider:
             if other == index:
                 continue
             alike = -1.0 if embeddings is None else float(embeddings[index] @ embeddings[other])
-            if (alike + match.similarity) / 2 < SAME_FACE:
+            # Someone beside a picture or a mirror is like both (`docs/decisions/0043-in-two-places.md`).
+            if (alike + match.similarity) / 2 < self.sameness.face:
                 verdicts[index] = Verdict(Status.UNCERTAIN, None, verdicts[index].candidates)
         return verdicts
 
@@ -144,7 +150,7 @@ class Decider:
             rejected: cosine of the face to the rejected one.
             photos: in that template.
         """
-        return rejected >= SAME_LOOK or self._is_in_the_way(similarity, rejected, photos)
+        return rejected >= self.sameness.look or self._is_in_the_way(similarity, rejected, photos)
 
     def threshold(self, *, persons: int, photos: int, fpir: float | None = None, shift: float = 0.0) -> float:
         """The cosine from which a template of so many photos may be named.

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from visage.bank.views import SAME_VIEW
 from visage.errors import FaceNotUsable, MultipleFaces, NoFaceDetected, VisageError
 from visage.recognition.choosing import Meant, Offer, other_faces, pixels
 from visage.types import Advice, Caution, Consent, Embedding, Enrolment, Face, NewPhoto, Person, Photo, PhotoOutcome
@@ -178,18 +177,19 @@ def doubting(results: Sequence[Meant | VisageError], doubtful: Sequence[bool]) -
     ]
 
 
-def strays(photos: Sequence[NewPhoto], same_person: float) -> list[float | None]:
+def strays(photos: Sequence[NewPhoto], same_person: float, same_view: float) -> list[float | None]:
     """For each photo of somebody new that is unlike most of the others, how alike it is to them; None for the rest.
     Copies of it do not speak for it; of two, the later one is the one that does not fit.
 
     Args:
         photos: of one request.
         same_person: cosine from which two photos are taken for one person's.
+        same_view: cosine from which they are copies.
     """
     found: list[float | None] = []
     for row, photo in enumerate(photos):
         likenesses = [float(each.embedding @ photo.embedding) for each in photos]
-        others = [place for place, likeness in enumerate(likenesses) if likeness < SAME_VIEW]
+        others = [place for place, likeness in enumerate(likenesses) if likeness < same_view]
         unlike = sum(likenesses[place] < same_person for place in others)
         is_odd = others[0] < row and unlike > 0 if len(others) == 1 else 2 * unlike > len(others)
         found.append(float(photo.embedding @ template_of([photos[place] for place in others])) if is_odd else None)
@@ -211,7 +211,7 @@ def misfits(person: Person, results: Sequence[Meant | VisageError], odd: Sequenc
     return [misfit(person, index, each) for index, each in zip(rows, odd, strict=True) if each is not None]
 
 
-def distinct(photos: Sequence[NewPhoto]) -> tuple[list[NewPhoto], list[int]]:
+def distinct(photos: Sequence[NewPhoto], same_view: float) -> tuple[list[NewPhoto], list[int]]:
     """The different pictures among photos, and for each photo which of them it is."""
     fresh: list[NewPhoto] = []
     places = []
@@ -219,7 +219,7 @@ def distinct(photos: Sequence[NewPhoto]) -> tuple[list[NewPhoto], list[int]]:
         same = (
             place
             for place, photo in enumerate(fresh)
-            if float(photo.embedding @ new.embedding) >= SAME_VIEW and is_same_picture(photo.picture, new.picture)
+            if float(photo.embedding @ new.embedding) >= same_view and is_same_picture(photo.picture, new.picture)
         )
         places.append(next(same, len(fresh)))
         if places[-1] == len(fresh):

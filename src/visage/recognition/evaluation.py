@@ -122,3 +122,24 @@ def open_set(
         {f: float(m) for f, m in zip(fpirs, mean[1:], strict=True)},
         {f: float(s) for f, s in zip(fpirs, spread[1:], strict=True)},
     )
+
+
+def figures(embeddings: Embeddings, labels: Labels) -> dict[str, float]:
+    """Both protocols in one table, %, by name; what cannot be measured on so few is left out."""
+    count = np.bincount(labels)
+    table: dict[str, float] = {}
+    if (count > 1).any() and len(count) > 1:
+        pairs = verification(embeddings, labels)
+        table |= {f"VR at FAR {rate:g}": value for rate, value in pairs.rates.items()}
+    for enrolled in (1, 3):
+        if (count > enrolled).sum() > 1 and (count == 1).any():
+            found = open_set(embeddings, labels, enrolled=enrolled)
+            table |= {f"{enrolled} photo(s): DIR at FPIR {fpir:.1%}": value for fpir, value in found.dir.items()}
+    return {name: round(100 * value, 2) for name, value in table.items()}
+
+
+def halves(labels: Labels, seed: int = 7) -> list[tuple[Labels, Labels]]:
+    """The persons in two halves, both ways round: what is fitted to the first is tested on the second."""
+    persons = np.random.default_rng(seed).permutation(labels.max() + 1)
+    one, other = persons[: len(persons) // 2], persons[len(persons) // 2 :]
+    return [(one, other), (other, one)]

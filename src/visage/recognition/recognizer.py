@@ -25,12 +25,14 @@ from visage.errors import (
     BankError,
     DuplicatePerson,
     InputError,
+    InstallationError,
     NoFaceDetected,
     PhotoNotFound,
     SightingNotFound,
     VisageError,
 )
 from visage.recognition import calibration
+from visage.recognition.calibration import Calibration
 from visage.recognition.choosing import Meant, Offer, Offered, face_in, meant
 from visage.recognition.crowd import MAX_SAMPLE, Crowd, measure
 from visage.recognition.decision import Decider, Likeness
@@ -54,7 +56,7 @@ from visage.recognition.enrolment import (
 from visage.recognition.report import ENOUGH_VIEWS, Closeness, Report, closeness_of, make_report
 from visage.recognition.sightings import Picture, Seen, Sightings
 from visage.recognition.teaching import adds_a_view, advice, lifted
-from visage.recognition.tracker import SURELY_SAME, Track, Tracker
+from visage.recognition.tracker import Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Advice,
@@ -76,8 +78,8 @@ from visage.types import (
     Undo,
     Verification,
 )
+from visage.vision import models
 from visage.vision.align import cut_out, portrait
-from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import MAX_FACES, Faces, Pipeline
 
@@ -86,6 +88,10 @@ CANDIDATES = 3
 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
+
+_MAX_FIXED_FAR = 0.01
+_FIXED_FPIR = 0.01
+"""A fixed threshold that more strangers reach, of pairs, is another model's."""
 
 _PICTURE_QUALITY = 92
 """JPEG quality of stored portraits: embedded again they give nearly the same vector."""
@@ -100,6 +106,7 @@ class Recognizer:
         decider: similarities to names.
         limits: on the images accepted.
         duplicate_policy: what to do with a known face under another name.
+        sameness: what the cosines of the model mean, for following faces.
     """
 
     def __init__(
@@ -110,6 +117,7 @@ class Recognizer:
         *,
         limits: Limits,
         duplicate_policy: Literal["warn", "reject"] = "warn",
+        sameness: models.Sameness = models.DEFAULT_SAMENESS,
     ) -> None:
         self.bank = bank
         self.model = bank.model
@@ -120,11 +128,12 @@ class Recognizer:
         self._enrolling = threading.Lock()
         self._crowd = (-1, Crowd())
         self._sightings = Sightings()
-        self.unknowns = Unknowns()
+        self._sameness = sameness
+        self.unknowns = Unknowns(surely_same=sameness.surely)
 
     def camera(self, clock: Callable[[], float] = time.monotonic) -> Tracker:
         """What follows the faces of one camera; `clock` gives seconds, never going back."""
-        return Tracker(self._pipeline, clock)
+        return Tracker(self._pipeline, clock, self._sameness)
 
     def identify(self, image: bytes, camera: Tracker | None = None) -> Identification:
         """Say who is in an image.
@@ -267,7 +276,7 @@ class Recognizer:
                 enrolment = self._add_person(name, details, offers, results)
             else:
                 enrolment = self._add_to(namesake, details, offers, results)
-        self.unknowns.forget_like(template, SURELY_SAME)
+        self.unknowns.forget_like(template, self._sameness.surely)
         return enrolment
 
     def add_photos(
@@ -298,10 +307,10 @@ class Recognizer:
         cautions = self._look_alikes(template_of(photos), None)
         if cautions and self._duplicate_policy == "reject":
             raise _duplicate(cautions)
-        fresh, places = distinct(photos)
+        fresh, places = distinct(photos, self._sameness.view)
         person = self.bank.enrol(name=name, photos=fresh, **details._asdict())
         kept = self.bank.photos(person.person_id)
-        cautions += misfits(person, results, strays(photos, self._same_person_threshold(1)))
+        cautions += misfits(person, results, strays(photos, self._same_person_threshold(1), self._sameness.view))
         return enrolment_of(
             person, offers, results, [kept[place] for place in places], {}, cautions, self._advice(person)
         )
@@ -312,7 +321,7 @@ class Recognizer:
         """Give a person photos, and what else is new. Older words that the photos contradict are taken back."""
         photos = photos_of(results)
         held = {row: photo for row, new in enumerate(photos) if (photo := self._held(person, new)) is not None}
-        fresh, places = distinct([new for row, new in enumerate(photos) if row not in held])
+        fresh, places = distinct([new for row, new in enumerate(photos) if row not in held], self._sameness.view)
         before, threshold = self._before(person, photos, held), self._same_person_threshold(person.views)
         # Of a request that is repeated, the first reply may never have been seen: all that it said is said again.
         results = doubting(
@@ -361,7 +370,7 @@ class Recognizer:
         person = self.bank.person(person_id)
         look = self._sightings.look(identification_id, person.person_id)
         picture = look.picture
-        if picture is not None and float(picture.embedding @ look.embedding) < SURELY_SAME:
+        if picture is not None and float(picture.embedding @ look.embedding) < self._sameness.surely:
             picture = None
         if picture is None and look.score >= USABLE:
             raise SightingNotFound
@@ -507,7 +516,7 @@ class Recognizer:
             if face.status is Status.KNOWN:
                 self.unknowns.forget(track.uid)
                 if track.is_fresh:
-                    self.unknowns.forget_like(track.evidence, SURELY_SAME)
+                    self.unknowns.forget_like(track.evidence, self._sameness.surely)
             elif track.is_fresh and face.status is Status.UNKNOWN and look.quality.score >= USABLE:
                 self.unknowns.seen(track.uid, look.quality.score, partial(_photo_of, image, look))
 
@@ -522,7 +531,7 @@ class Recognizer:
             key = track.uid if track else str(uuid.uuid4())
             keys.append(key)
             might_be = face.candidates and (
-                face.status is not Status.UNKNOWN or face.candidates[0].similarity >= SURELY_SAME
+                face.status is not Status.UNKNOWN or face.candidates[0].similarity >= self._sameness.surely
             )
             if (
                 might_be
@@ -548,7 +557,7 @@ class Recognizer:
         """Teach a look of someone; it is kept where it shows something new."""
         with self._enrolling:
             photos = [embedding for _, embedding in self.bank.embedded(person.person_id)]
-            kept = [photo] if photo is not None and adds_a_view(photo.embedding, photos) else []
+            kept = [photo] if photo is not None and adds_a_view(photo.embedding, photos, self._sameness.view) else []
             cautions = self._look_alikes(looks[-1], person)
             cautions += [misfit(person, 1, each) for each in self._odd(person, kept, {}) if each is not None]
             stored, undo = self.bank.teach(
@@ -561,7 +570,7 @@ class Recognizer:
         assert undo is not None  # noqa: S101 - asked for with always=True
         if undo.content["set_aside"]:
             cautions.append(lifted(person, undo))
-        self.unknowns.forget_like(looks[-1], SURELY_SAME)
+        self.unknowns.forget_like(looks[-1], self._sameness.surely)
         person = self.bank.person(person.person_id)
         return Confirmation(undo, person, next(iter(stored), None), tuple(cautions), self._advice(person))
 
@@ -635,7 +644,7 @@ class Recognizer:
     def _held(self, person: Person, new: NewPhoto) -> Photo | None:
         """The photo of this person that is the same picture, where there is one."""
         for photo, embedding in self.bank.embedded(person.person_id):
-            if float(embedding @ new.embedding) >= SAME_VIEW:
+            if float(embedding @ new.embedding) >= self._sameness.view:
                 try:
                     if is_same_picture(self.bank.picture(person.person_id, photo.photo_id), new.picture):
                         return photo
@@ -743,21 +752,60 @@ def open_recognizer(
     target_fpir: float,
     duplicate_policy: Literal["warn", "reject"],
     max_faces: int = MAX_FACES,
+    model: str = models.DEFAULT_EMBEDDER.name,
+    detector: str = models.DEFAULT_DETECTOR.name,
 ) -> Recognizer:
-    """Load the models and open the bank in a data directory.
+    """Load the models, by name, and open the bank in a data directory.
 
-    Raises: WeightsError, BankError, InstallationError.
+    Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
     """
-    bank = MemoryBank(open_store(data_dir, key), model=MODEL_NAME, dimension=DIMENSION)
+    chosen, finds = models.embedder(model), models.detector(detector)
+    measured = calibration.load(chosen.space, data_dir)
+    sameness = sameness_of(chosen, measured)
+    store = open_store(data_dir, key)
+    bank = MemoryBank(store, model=chosen.space, dimension=chosen.dimension, same_view=sameness.view)
     try:
-        pipeline = Pipeline(threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces)
-        decider = Decider(
-            calibration.load(MODEL_NAME, data_dir), target_fpir=target_fpir, similarity_threshold=similarity_threshold
-        )
+        if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
+            _must_fit(similarity_threshold, measured)
+        pipeline = Pipeline(chosen, finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces)
     except BaseException:
         bank.close()
         raise
-    return Recognizer(pipeline, bank, decider, limits=limits, duplicate_policy=duplicate_policy)
+    return Recognizer(
+        pipeline,
+        bank,
+        Decider(measured, target_fpir=target_fpir, similarity_threshold=similarity_threshold, sameness=sameness),
+        limits=limits,
+        duplicate_policy=duplicate_policy,
+        sameness=sameness,
+    )
+
+
+def _must_fit(threshold: float, measured: Calibration) -> None:
+    """A threshold that was chosen for one model may name everybody with another: to dlib all faces are alike to 0.8.
+
+    Raises:
+        InstallationError: too many strangers reach it.
+    """
+    reached = measured.far(threshold, 1)
+    if reached > _MAX_FIXED_FAR:
+        raise InstallationError(
+            f"With the model {measured.model} one pair of strangers in {max(1, round(1 / reached))} reaches "
+            f"VISAGE_SIMILARITY_THRESHOLD={threshold:g}. Unset it, or set one of this model's: "
+            f"{measured.threshold(persons=100, photos=1, fpir=_FIXED_FPIR):.2f} keeps strangers nameless in a bank "
+            "of a hundred"
+        )
+
+
+def sameness_of(chosen: models.EmbedderModel, measured: Calibration) -> models.Sameness:
+    """What the cosines of a model mean: those that as many strangers reach as with the default, and a view as near,
+    by the distance at which strangers usually are."""
+    if chosen.sameness is not None:
+        return chosen.sameness
+    rates = {
+        name: measured.threshold(persons=1, photos=1, fpir=far) for name, far in models.STRANGERS_WHO_REACH.items()
+    }
+    return models.Sameness(view=1 - (1 - SAME_VIEW) * (1 - measured.similarity_at(0.5, 1)), **rates)
 
 
 def _offered(face: Face) -> Offered:

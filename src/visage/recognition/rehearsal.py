@@ -255,7 +255,7 @@ def _trial(
         if not used:
             continue
         name = faces.persons[label]
-        views = views_of(faces.embeddings[used])
+        views = views_of(faces.embeddings[used], decider.sameness.view)
         persons.append(Person(name, name, None, {}, now, now, len(used), int(views.max()) + 1))
         weights = template_weights(faces.qualities[used].tolist(), views)
         templates.append((weights[:, None] * faces.embeddings[used]).sum(axis=0))

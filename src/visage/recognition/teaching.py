@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from visage.bank.views import SAME_VIEW
 from visage.types import Advice, Caution, Embedding, Issue, Person, Photo, Undo
 from visage.vision.quality import ADVICE
 
@@ -16,9 +15,10 @@ _RIGHT_WHERE_POOR, _RIGHT_WHERE_GOOD = 0.77, 0.97
 """By one photo of a quality (0–100) below that, and by a good one."""
 
 
-def adds_a_view(embedding: Embedding, photos: Sequence[Embedding]) -> bool:
-    """Does a picture show something of a person that the photos do not? Each (D,) float32, unit length."""
-    return all(float(photo @ embedding) < SAME_VIEW for photo in photos)
+def adds_a_view(embedding: Embedding, photos: Sequence[Embedding], same_view: float) -> bool:
+    """Does a picture show something of a person that the photos do not? Each (D,) float32, unit length; one that
+    is at least so alike to another (cosine) is a copy of it."""
+    return all(float(photo @ embedding) < same_view for photo in photos)
 
 
 def advice(name: str, photos: Sequence[Photo], *, views: int) -> Advice | None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from visage.types import Embedding, Face, Image, Quality
 from visage.vision.align import thumbnail
 from visage.vision.embed import unit
+from visage.vision.models import DEFAULT_SAMENESS, Sameness
 from visage.vision.pipeline import LocatedFace, Pipeline
 
 _SEARCH_EVERY_S = 0.25
@@ -39,17 +40,11 @@ _SAME_LOOK = 0.8
 """Correlation of two thumbnails from which on they show the same face. A face that moves reaches 0.85 from one frame
 to the next, but for one in a hundred; of two people's pictures one pair in a million does (docs/decisions/0014)."""
 
-# Cosines of a look to a track's evidence; of two people's pictures, one pair in so many reaches each.
-SURELY_SAME = 0.55
-"""One in 30,000: whatever happened in between, it is the same person; the look adds to the evidence."""
-_SAME_PERSON = 0.45
-"""One in 1,000: the same person, where the face is in the same place."""
-_NOT_ANOTHER = 0.15
-"""Of a poor look at a face that was followed without a break: nothing says that it is somebody else …"""
 _CLEAR = 50
-"""… poor being below this quality, 0–100 …"""
+"""A look at a face that was followed without a break and is poorer than this (0–100) is believed where nothing says
+that it is somebody else (`Sameness.not_another`) …"""
 _BELIEVED_S = 3.0
-"""… and that is believed for so long without a look that agrees."""
+"""… for so long without a look that agrees."""
 
 _EVIDENCE = 8
 """Looks kept of a track: the latest."""
@@ -110,16 +105,23 @@ class Tracker:
     Args:
         pipeline: images to faces.
         clock: seconds, never going back.
+        sameness: what the cosines of the model mean.
 
     Attributes:
         passed_over: faces of the latest frame that was searched which nobody looked at, since larger ones were
             enough.
     """
 
-    def __init__(self, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        clock: Callable[[], float] = time.monotonic,
+        sameness: Sameness = DEFAULT_SAMENESS,
+    ) -> None:
         self.passed_over = 0
         self._pipeline = pipeline
         self._clock = clock
+        self._sameness = sameness
         self._tracks: list[Track] = []
         self._lost: list[Track] = []
         self._count = 0
@@ -172,7 +174,9 @@ class Tracker:
         """Decide whose each face is. Who was not looked at goes on; a look decides the rest by likeness."""
         chosen: dict[int, Track] = {}
         for index, sight in enumerate(sights):
-            if sight.track is not None and (index not in looks or _is_same(sight, sight.track, looks[index], now)):
+            if sight.track is not None and (
+                index not in looks or _is_same(sight, sight.track, looks[index], now, self._sameness)
+            ):
                 chosen[index] = sight.track
         kept = {id(track) for track in chosen.values()}
         self._lost += [track for track in self._tracks if id(track) not in kept]
@@ -187,7 +191,7 @@ class Tracker:
                 self._count += 1
                 chosen[index] = Track(self._count, sights[index].located, sights[index].view, look)
         for index, track in chosen.items():
-            _advance(track, sights[index], looks.get(index), now)
+            _advance(track, sights[index], looks.get(index), now, self._sameness.surely)
         return [chosen[index] for index in sorted(chosen)]
 
     def _found_again(self, look: Face, before: int) -> Track | None:
@@ -198,7 +202,7 @@ class Tracker:
             if track.track_id < before
         ]
         best, index = max(alike, default=(-1.0, -1))
-        return self._lost.pop(index) if best >= SURELY_SAME else None
+        return self._lost.pop(index) if best >= self._sameness.surely else None
 
 
 def _wants_a_look(sight: _Sight, now: float) -> bool:
@@ -213,16 +217,16 @@ def _wants_a_look(sight: _Sight, now: float) -> bool:
     )
 
 
-def _is_same(sight: _Sight, track: Track, look: Face, now: float) -> bool:
+def _is_same(sight: _Sight, track: Track, look: Face, now: float, sameness: Sameness) -> bool:
     """Is a look at the place of a track the face of that track?"""
     likeness = float(look.embedding @ track.evidence)
     poor = min(look.quality.score, track.face.quality.score) < _CLEAR
     if sight.unbroken and poor and now - track.agreed_at_s <= _BELIEVED_S:
-        return likeness >= _NOT_ANOTHER
-    return likeness >= _SAME_PERSON
+        return likeness >= sameness.not_another
+    return likeness >= sameness.likely
 
 
-def _advance(track: Track, sight: _Sight, look: Face | None, now: float) -> None:
+def _advance(track: Track, sight: _Sight, look: Face | None, now: float, surely: float) -> None:
     """Bring a track to this frame."""
     track.located, track.thumbnail, track.seen_at_s = sight.located, sight.view, now
     track.is_fresh = False
@@ -232,7 +236,7 @@ def _advance(track: Track, sight: _Sight, look: Face | None, now: float) -> None
         track.looked_at_s = now
         track.views.append(sight.view)
         track.widest = max(track.widest, _eye_distance(sight.located))
-        track.is_fresh = _admit(track, look)
+        track.is_fresh = _admit(track, look, surely)
         if track.is_fresh:
             track.agreed_at_s = now
         embedding = _mean(track.looks)
@@ -247,9 +251,9 @@ def _advance(track: Track, sight: _Sight, look: Face | None, now: float) -> None
     )
 
 
-def _admit(track: Track, look: Face) -> bool:
+def _admit(track: Track, look: Face, surely: float) -> bool:
     """Let a look count, if it agrees with those that do, or is a better one: then they count no more."""
-    if track.looks and float(look.embedding @ track.evidence) < SURELY_SAME:
+    if track.looks and float(look.embedding @ track.evidence) < surely:
         if look.quality.score <= track.face.quality.score:
             return False
         track.looks.clear()

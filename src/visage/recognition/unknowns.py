@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from visage.errors import UnknownNotFound
-from visage.recognition.tracker import SURELY_SAME
 from visage.types import Embedding, NewPhoto
+from visage.vision.models import DEFAULT_SAMENESS
 
 _MAX_UNKNOWNS = 50
 _MAX_AGE_S = 600.0
@@ -41,10 +41,14 @@ class Unknowns:
 
     Args:
         clock: seconds, never going back.
+        surely_same: cosine of two looks from which on they are the same person's, whatever happened in between.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, surely_same: float = DEFAULT_SAMENESS.surely
+    ) -> None:
         self._clock = clock
+        self._surely_same = surely_same
         self._turn = threading.Lock()
         self._entries: OrderedDict[str, tuple[float, Unknown]] = OrderedDict()
         self._dismissed: OrderedDict[str, None] = OrderedDict()
@@ -76,7 +80,7 @@ class Unknowns:
         of those whose track is not before a camera any more. The best picture stays."""
         gone = self._clock() - _GONE_AFTER_S
         for key, (at_s, older) in list(self._entries.items()):
-            if at_s <= gone and float(older.photo.embedding @ entry.photo.embedding) >= SURELY_SAME:
+            if at_s <= gone and float(older.photo.embedding @ entry.photo.embedding) >= self._surely_same:
                 del self._entries[key]
                 better = max(older.photo, entry.photo, key=lambda photo: photo.quality.score)
                 entry = replace(entry, first_seen_at=min(older.first_seen_at, entry.first_seen_at), photo=better)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,6 +31,41 @@ def _zoom(scale: float, up: float) -> NDArray[np.float64]:
 
 
 _PLAIN_VIEW, _MIRRORED_VIEW = _zoom(0.97, up=1), _zoom(1.05, up=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Framing:
+    """How a network wants a face: what of it, and how large.
+
+    Attributes:
+        size: side of the picture, pixels.
+        views: (2, 3, 3) from the template to that picture; the second is mirrored afterwards.
+    """
+
+    size: int
+    views: NDArray[np.float64]
+
+
+def framing(size: int, zoom: Sequence[Sequence[float]]) -> Framing:
+    """A framing of another size or another part of the head than the template's.
+
+    Args:
+        size: side of the picture, pixels.
+        zoom: (2, 3), from the template (112×112) to the picture.
+    """
+    to_picture = np.array([*zoom, (0, 0, 1)], dtype=np.float64)
+    return Framing(size, np.stack([to_picture @ _PLAIN_VIEW, to_picture @ _MIRRORED_VIEW]))
+
+
+def square(size: int, *, centre: tuple[float, float], side: float) -> Sequence[Sequence[float]]:
+    """The zoom that fills a picture of `size` pixels with a square of the template: its centre and side there."""
+    scale = size / side
+    x, y = centre
+    return ((scale, 0, size / 2 - scale * x), (0, scale, size / 2 - scale * y))
+
+
+ARCFACE = framing(FACE_SIZE, ((1, 0, 0), (0, 1, 0)))
+"""The template itself, as most networks want it."""
 
 PORTRAIT_SIZE = 320
 """Side of a portrait, pixels. The aligned face fills its central half, so that a later model with another
@@ -112,8 +149,8 @@ def _shrink_around(
     return small, transform @ to_image
 
 
-def align(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Warp a face onto the ArcFace template, in the two views that make one embedding.
+def align(image: Image, landmarks: NDArray[np.float32], framed: Framing = ARCFACE) -> NDArray[np.uint8]:
+    """Warp a face to where a network wants it, in the two views that make one embedding.
 
     The second view is mirrored and a little larger: averaging them costs the same as averaging a face with its
     plain mirror image and confuses people less (`docs/decisions/0002-two-views.md`).
@@ -122,18 +159,29 @@ def align(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
         image: (H, W, 3) uint8, RGB.
         landmarks: (5, 2) float32 pixels (x, y): right eye, left eye, nose tip, right and left mouth corner, the
             subject's.
+        framed: S pixels wide; the ArcFace template, where it is not another network's.
 
-    Returns: (2, 112, 112, 3) uint8, RGB.
+    Returns: (2, S, S, 3) uint8, RGB.
     Raises: DegenerateLandmarks: the points coincide.
     """
-    return _views(image, similarity_transform(landmarks, TEMPLATE))
+    return _views(image, similarity_transform(landmarks, TEMPLATE), framed)
 
 
-def _views(image: Image, to_template: NDArray[np.float64]) -> NDArray[np.uint8]:
-    views = np.empty((2, FACE_SIZE, FACE_SIZE, 3), dtype=np.uint8)
-    views[0] = warp(image, _PLAIN_VIEW @ to_template, FACE_SIZE)
-    views[1] = warp(image, _MIRRORED_VIEW @ to_template, FACE_SIZE)[:, ::-1]
+def _views(image: Image, to_template: NDArray[np.float64], framed: Framing) -> NDArray[np.uint8]:
+    plain, mirrored = framed.views
+    views = np.empty((2, framed.size, framed.size, 3), dtype=np.uint8)
+    views[0] = warp(image, plain @ to_template, framed.size)
+    views[1] = warp(image, mirrored @ to_template, framed.size)[:, ::-1]
     return views
+
+
+def on_template(image: Image, landmarks: NDArray[np.float32]) -> Image:
+    """The first of the two views on the ArcFace template, by which a picture is judged whatever network embeds it.
+
+    Args, Raises: as `align`.
+    Returns: (112, 112, 3) uint8, RGB.
+    """
+    return warp(image, ARCFACE.views[0] @ similarity_transform(landmarks, TEMPLATE), FACE_SIZE)
 
 
 def thumbnail(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -185,12 +233,13 @@ def cut_out(image: Image, landmarks: NDArray[np.float32]) -> tuple[Image, NDArra
     return image[top:bottom, left:right].copy(), landmarks - np.array([left, top], dtype=np.float32)
 
 
-def align_portrait(picture: Image) -> NDArray[np.uint8]:
+def align_portrait(picture: Image, framed: Framing = ARCFACE) -> NDArray[np.uint8]:
     """The aligned face inside a portrait, as `align` gives it.
 
     Args:
         picture: (320, 320, 3) uint8, RGB, from `portrait`.
+        framed: as `align`.
 
-    Returns: (2, 112, 112, 3) uint8, RGB.
+    Returns: (2, S, S, 3) uint8, RGB.
     """
-    return _views(picture, np.linalg.inv(_TO_PORTRAIT))
+    return _views(picture, np.linalg.inv(_TO_PORTRAIT), framed)

@@ -1,23 +1,26 @@
-"""An aligned face as a point on the unit sphere: MobileFaceNet."""
+"""An aligned face as a point on the unit sphere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.vision.runtime import Network
+from visage.vision.models import DEFAULT_EMBEDDER, EmbedderModel
 
-MODEL_NAME = "mobilefacenet-192"
-"""Names the network together with the way a face is brought to it; a change of either is another model, and
-embeddings of two models are never compared."""
+MODEL_NAME, DIMENSION = DEFAULT_EMBEDDER.space, DEFAULT_EMBEDDER.dimension
+"""Of the default model."""
 
-DIMENSION = 192
+_TAKEN_FOR_GOOD = 0.7
+"""Clarity of each face, where it is not known how a network tells it: a score of 70."""
 
-# What the network itself tells of a face: the length of its output before scaling grows with how much of a face it
-# finds, and the two views of a clear face agree. Least squares on `benchmarks/quality.py`; the unit is cosine.
-_BASE, _PER_LENGTH, _PER_AGREEMENT = -1.205, 0.00994, 1.351
+
+class Runs(Protocol):
+    """What runs a network: n pictures (n, S, S, 3) uint8, RGB, in; its outputs, each (n, …) float32, out."""
+
+    def __call__(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +28,7 @@ class Embedded:
     """A batch of faces as the network sees them.
 
     Attributes:
-        vectors: (n, 192) float32, unit length.
+        vectors: (n, D) float32, unit length.
         clarity: (n,) float32, the cosine to be expected between this picture and good ones of the same person;
             about 0.2 for noise, 0.9 for a sharp portrait.
     """
@@ -38,26 +41,32 @@ class Embedder:
     """The embedding network.
 
     Args:
-        network: (N, 112, 112, 3) → (N, 192), any length.
+        network: (N, S, S, 3) → (N, D), any length.
+        model: what its numbers mean.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Runs, model: EmbedderModel) -> None:
         self._network = network
+        self._clarity = model.clarity
 
     def embed(self, faces: NDArray[np.uint8]) -> Embedded:
         """Embed a batch of aligned faces, each the mean of its two views.
 
         Args:
-            faces: (n, 2, 112, 112, 3) uint8, RGB, from `align`.
+            faces: (n, 2, S, S, 3) uint8, RGB, from `align`.
         """
         n, views = faces.shape[:2]
         (raw,) = self._network(faces.reshape(n * views, *faces.shape[2:]))
         raw = raw.reshape(n, views, -1)
         units = unit(raw)
+        vectors = unit(units.sum(axis=1))
+        if self._clarity is None:
+            return Embedded(vectors, np.full(n, _TAKEN_FOR_GOOD, dtype=np.float32))
         length = np.sqrt(np.vecdot(raw, raw))
         agreement = np.vecdot(units[:, 0], units[:, 1])
-        clarity = _BASE + _PER_LENGTH * length.sum(axis=1) / views + _PER_AGREEMENT * agreement
-        return Embedded(unit(units.sum(axis=1)), clarity)
+        weights = self._clarity
+        clarity = weights.base + weights.per_length * length.sum(axis=1) / views + weights.per_agreement * agreement
+        return Embedded(vectors, clarity)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

