@@ -56,7 +56,7 @@ def loaded(
         ("mobilefacenet", "mtcnn"): mtcnn_pipeline,
     }
     monkeypatch.setattr(
-        recognizer_module, "Pipeline", lambda *, model, detector, **_: pipelines[model.name, detector.name]
+        recognizer_module, "Pipeline", lambda model, detector, **_: pipelines[model.name, detector.name]
     )
 
 

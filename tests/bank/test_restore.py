@@ -19,7 +19,7 @@ from visage.bank.keys import KEY_FILE_NAME, KeyFile, KeySource
 from visage.bank.preferences import PreferenceStore
 from visage.bank.restore import Secrets, put_in_place, stage
 from visage.bank.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, lock, open_store, read_key_record
-from visage.bank.vault import Vault
+from visage.bank.vault import Vault, key_to_text
 from visage.errors import BankError, InvalidBackup, UndoNotFound
 
 
@@ -269,6 +269,12 @@ def test_no_program_comes_with_a_backup(home: Path, tmp_path: Path) -> None:
         ["ALTER TABLE merges RENAME TO m", "CREATE VIRTUAL TABLE merges USING fts5(source_id, target_id)"],
         ["ALTER TABLE erasures RENAME COLUMN erased_at TO e", "ALTER TABLE erasures ADD erased_at AS (e + 1)"],
         ["DROP TABLE undos"],
+        [
+            "PRAGMA writable_schema=ON",
+            "ALTER TABLE merges RENAME TO m",
+            "CREATE VIRTUAL TABLE merges USING fts5(source_id, target_id)",
+            "UPDATE sqlite_schema SET sql = replace(sql, 'E VIRTUAL', 'E/**/VIRTUAL') WHERE name = 'merges'",
+        ],
         ["UPDATE alembic_version SET version_num = '0002'"],
         ["DELETE FROM alembic_version"],
     ],
@@ -371,3 +377,148 @@ def test_keys_of_a_backup_are_revoked_where_nobody_knows_which_of_them_were(home
     assert [each.revoked_at is not None for _, each in AccessStore(store.transaction).all_keys()] == [True]
     store.close()
     assert names(home) == ["Ann", "Bob"]
+
+
+def test_a_backup_that_prepares_another_one_does_not_make_its_makers_key_the_banks(
+    home: Path, tmp_path: Path
+) -> None:
+    """A first crafted backup holds a person under the key of a second one."""
+    fill(tmp_path / "second", "Eve")
+    theirs = KeyFile(tmp_path / "second" / KEY_FILE_NAME).read()
+    assert theirs
+
+    def spoil(file: sqlite3.Connection) -> None:
+        with closing(sqlite3.connect(tmp_path / "second" / FILE_NAME)) as other:
+            row = other.execute("SELECT * FROM persons").fetchone()
+        file.execute(f"INSERT INTO persons VALUES ({','.join('?' * len(row))})", row)
+
+    path, key = crafted(home, tmp_path / "b.visage", spoil)
+    restore(home, path, secrets=Secrets(key_file=key))
+    store = open_store(tmp_path / "second")
+    paper = keys.add_recovery_key(store)
+    store.close()
+    done = restore(home, back_up(tmp_path / "second", tmp_path / "c.visage"), secrets=Secrets(recovery_key=paper))
+    assert done.new_key
+    assert KeyFile(home / KEY_FILE_NAME).read() != theirs
+    store = open_store(home)
+    assert store.slots() == []
+    store.close()
+    with closing(sqlite3.connect(home / FILE_NAME)) as file:
+        for row in file.execute("SELECT person_id, key FROM persons"):
+            with pytest.raises(BankError):
+                Vault(theirs).key(*row)
+
+
+def test_a_backup_cannot_have_forgotten_whom_the_bank_knows(home: Path, tmp_path: Path) -> None:
+    good = back_up(home, tmp_path / "good.visage")
+    ids = ids_of(home)
+
+    def spoil(file: sqlite3.Connection) -> None:
+        file.executemany("INSERT INTO erasures VALUES (?, 1)", [(each,) for each in ids.values()])
+
+    path, key = crafted(home, tmp_path / "b.visage", spoil)
+    own = tmp_path / "own.key"
+    own.write_bytes((home / KEY_FILE_NAME).read_bytes())
+    done = restore(home, path, secrets=Secrets(key_file=key))
+    assert done.set_aside
+    bank = opened(home)
+    bank.enrol(name="Cid", relationship=None, metadata={}, photos=[photo(3)])
+    assert bank.forget(bank.named("Cid")[0].person_id)
+    bank.close()
+    assert set(ids.values()) <= everything_in(home / done.set_aside)
+    assert restore(home, good, secrets=Secrets(key_file=own)).forgotten_again == 0
+    assert names(home) == ["Ann", "Bob"]
+
+
+def test_who_was_found_to_be_another_by_way_of_a_third_goes_with_that_other(home: Path, tmp_path: Path) -> None:
+    """Ann into Bob, Bob into Cid; both undone, Bob forgotten; that backup restored, Cid forgotten."""
+    fill(home, "Cid")
+    before = back_up(home, tmp_path / "before.visage")
+    ids = ids_of(home)
+    bank = opened(home)
+    first = bank.merge(ids["Bob"], ids["Ann"], kept=lambda _: True)
+    second = bank.merge(ids["Cid"], ids["Bob"], kept=lambda _: True)
+    bank.close()
+    merged = back_up(home, tmp_path / "merged.visage")
+    bank = opened(home)
+    bank.undo(second.undo_id)
+    bank.undo(first.undo_id)
+    bank.forget(ids["Bob"])
+    bank.close()
+    restore(home, merged)
+    bank = opened(home)
+    assert [person.name for person in bank.persons().persons] == ["Cid"]
+    assert bank.forget(ids["Cid"])
+    bank.close()
+    restore(home, before)
+    assert names(home) == []
+
+
+@pytest.mark.parametrize("circle", [[("a", "a")], [("a", "b"), ("b", "a")], [("a", "b"), ("b", "c"), ("c", "a")]])
+def test_a_circle_of_merges_keeps_nobody_from_being_forgotten(
+    home: Path, tmp_path: Path, circle: list[tuple[str, str]]
+) -> None:
+    def spoil(file: sqlite3.Connection) -> None:
+        (own,) = file.execute("SELECT person_id FROM persons").fetchone()
+        rows = [tuple(own if each == "a" else each for each in pair) for pair in circle]
+        file.executemany("INSERT INTO merges VALUES (?, ?)", rows)
+
+    path, key = crafted(home, tmp_path / "b.visage", spoil)
+    restore(home, path, secrets=Secrets(key_file=key))
+    bank = opened(home)
+    assert bank.forget(bank.named("Mallory")[0].person_id)
+    bank.close()
+    assert names(home) == []
+
+
+def test_the_recovery_key_on_paper_stays_good_after_an_ordinary_restore(home: Path, tmp_path: Path) -> None:
+    """Also one that was made after the backup, and where the key comes from the environment."""
+    path = back_up(home, tmp_path / "b.visage")
+    store = open_store(home)
+    paper = keys.add_recovery_key(store)
+    store.close()
+    key = KeyFile(home / KEY_FILE_NAME).read()
+    assert key
+    environment = KeySource(master_key=key_to_text(key))
+    for source, secrets in (
+        (KeySource(), Secrets()),
+        (environment, Secrets()),
+        (environment, Secrets(recovery_key=paper)),
+    ):
+        done = restore(home, back_up(home, tmp_path / "now.visage", source), source, secrets)
+        assert not done.recovery_key_void
+        done = restore(home, path, source)
+        assert (done.new_key, done.recovery_key_void) == (False, False)
+        record = read_key_record(home)
+        assert record is not None
+        assert keys.recovered_key(record, paper) == key
+        assert names(home, source) == ["Ann", "Bob"]
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_link_called_like_a_bank_set_aside_is_left_alone(home: Path, tmp_path: Path, leads: bool) -> None:
+    """Another bank, or nothing, lies behind it."""
+    ids = fill(tmp_path / "other", "Zoe")
+    (home / f"{SET_ASIDE}x").symlink_to(tmp_path / "other" / FILE_NAME if leads else tmp_path / "nowhere")
+    with closing(sqlite3.connect(home / FILE_NAME)) as file, file:
+        file.execute("INSERT INTO erasures VALUES (?, 1)", [ids["Zoe"]])
+    bank = opened(home)
+    assert bank.forget(bank.named("Ann")[0].person_id)
+    bank.close()
+    assert names(tmp_path / "other") == ["Zoe"]
+    assert names(home) == ["Bob"]
+
+
+def test_who_comes_back_without_a_photo_is_told_of(home: Path, tmp_path: Path) -> None:
+    path = back_up(home, tmp_path / "b.visage")
+    ann = ids_of(home)["Ann"]
+    bank = opened(home)
+    (only,) = bank.photos(ann)
+    bank.add_photos(ann, [photo(7)])
+    bank.forget_photo(ann, only.photo_id)
+    bank.close()
+    assert restore(home, path).without_photos == 1
+    bank = opened(home)
+    assert bank.check() == []
+    assert bank.photos(ann) == ()
+    bank.close()

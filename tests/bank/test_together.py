@@ -113,6 +113,9 @@ class Account:
             human.photos = {key: number for key, number in human.photos.items() if key not in gone}
             human.counters -= gone
         self.undos = {key: undo for key, undo in self.undos.items() if key not in gone and undo.source not in gone}
+        for source in self.joined:  # by way of somebody who is gone, to the end of the chain
+            while self.joined[source] in gone and self.joined[source] in self.joined:
+                self.joined[source] = self.joined[self.joined[source]]
         self.joined = {source: target for source, target in self.joined.items() if source not in gone}
 
 

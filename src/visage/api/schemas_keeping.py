@@ -27,7 +27,10 @@ class Restored(BaseModel):
     new_key: bool = Field(
         description="The backup came with a key that was not this bank's; the bank has a new one. Keep a copy of it"
     )
-    recovery_key_void: bool = Field(description="… and a recovery key from paper opens the backup, not the bank")
+    recovery_key_void: bool = Field(description="A recovery key from paper does not open the bank that is here now")
+    without_photos: int = Field(
+        description="Persons without any photo: the only one in the backup was forgotten since"
+    )
     faults: list[str] = Field(description="What was damaged in the bank already when the backup was made")
 
 
@@ -41,6 +44,7 @@ def restored(staged: restore.Staged, done: restore.Restored, persons: int) -> Re
         erasures_known=done.old_was_readable,
         new_key=done.new_key,
         recovery_key_void=done.recovery_key_void,
+        without_photos=done.without_photos,
         faults=list(staged.faults),
     )
 

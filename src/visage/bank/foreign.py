@@ -20,6 +20,14 @@ from visage.errors import InvalidBackup
 log = logging.getLogger("visage")
 
 _DAMAGED = "The bank in this backup is damaged. Take an older backup"
+_NO_CIRCLES = """
+    DELETE FROM main.merges WHERE source_id IN (
+        WITH RECURSIVE chain(first, last) AS (
+            SELECT source_id, target_id FROM main.merges
+            UNION SELECT first, target_id FROM chain JOIN main.merges ON source_id = last
+        ) SELECT first FROM chain WHERE first = last
+    )
+"""
 _OWN_TABLES = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 
@@ -42,7 +50,7 @@ def copy_rows(raw: Path, folder: Path, vault: Vault) -> None:
                 raise InvalidBackup(_DAMAGED)
             _refuse_programs(reader, "alembic_version", ["version_num"])
             revision = reader.execute("SELECT version_num FROM raw.alembic_version").fetchone()
-        if revision is None or not isinstance(revision[0], str):
+        if revision is None or not isinstance(revision[0], str) or not revision[0].isdecimal():
             raise InvalidBackup(_DAMAGED)
         if not is_known_revision(revision[0]):
             raise InvalidBackup("This bank was made by a newer version of Visage; install that version or later")
@@ -63,6 +71,8 @@ def copy_rows(raw: Path, folder: Path, vault: Vault) -> None:
                     writer.execute(
                         f"INSERT INTO main.{table} ({names}) SELECT {names} FROM raw.{table} NOT INDEXED"  # noqa: S608 - our names
                     )
+            # Whoever was merged into himself, or into one who was merged into him, was not.
+            writer.execute(_NO_CIRCLES)
             writer.execute("COMMIT")
             if writer.execute("PRAGMA main.foreign_key_check").fetchone() is not None:
                 raise InvalidBackup(_DAMAGED)
@@ -83,10 +93,11 @@ def _refuse_programs(connection: sqlite3.Connection, table: str, columns: list[s
     Raises:
         InvalidBackup: it is a view or a virtual table, computes a column, or lacks one.
     """
-    found = connection.execute(
-        "SELECT type, sql FROM raw.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')", [table]
+    # A view and a virtual table have no page of their own.
+    pages = connection.execute(
+        "SELECT rootpage FROM raw.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')", [table]
     ).fetchall()
-    if [kind for kind, _ in found] != ["table"] or found[0][1].split()[1].upper() == "VIRTUAL":
+    if len(pages) != 1 or not pages[0][0]:
         raise InvalidBackup(_DAMAGED)
     plain = {
         name for _, name, _, _, _, _, hidden in connection.execute(f"PRAGMA raw.table_xinfo({table})") if not hidden

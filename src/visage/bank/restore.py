@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from visage.bank.foreign import copy_rows
 from visage.bank.keys import KeyRecord, KeySource
 from visage.bank.preferences import PreferenceStore
 from visage.bank.retention import SINCE
-from visage.bank.schema import erasures_table, preferences_table
+from visage.bank.schema import erasures_table, persons_table, photos_table, preferences_table
 from visage.bank.sql import UNREADABLE, SqlStore, key_record
 from visage.bank.sqlite import (
     FILE_NAME,
@@ -104,6 +104,7 @@ class Restored:
         new_key: the backup came with a key that is not this bank's, so that the bank has a new one.
         recovery_key_void: and the recovery key from paper opens it no more.
         keys_revoked: API keys of the backup that were revoked, since nobody knows which of them were.
+        without_photos: persons who are there without any photo, since the only one in the backup was forgotten.
     """
 
     forgotten_again: int
@@ -113,6 +114,7 @@ class Restored:
     new_key: bool = False
     recovery_key_void: bool = False
     keys_revoked: int = 0
+    without_photos: int = 0
 
 
 def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_progress: Progress) -> Staged:
@@ -170,9 +172,10 @@ def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
         present = _read_present(data_dir)
         store = _open_staged(data_dir, staged.master_key)
         try:
-            forgotten = store.apply_erasures(present.erasures) if present else 0
             with store.transaction() as connection:
                 revoked = _take_over(connection, present)
+            forgotten = store.apply_erasures(present.erasures) if present else 0
+            thin = store.without_photos()
             # Whom the backup has not seen for long is not forgotten for that: the days are counted anew.
             PreferenceStore(store.transaction).keep_time(SINCE, None)
             adopted = _adopt(store, staged, home, present)
@@ -210,6 +213,7 @@ def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
         adopted.new_key,
         adopted.recovery_key_void,
         revoked,
+        thin,
     )
 
 
@@ -220,11 +224,13 @@ class _Present:
     Attributes:
         record: what it knows of its key, if it does.
         erasures: who and what was forgotten.
+        known: ids of the persons and photos that are there.
         rows: of each table of the installation, as dictionaries.
     """
 
     record: KeyRecord | None
     erasures: list[Erasure]
+    known: frozenset[str]
     rows: dict[str, list[dict[str, Any]]]
 
 
@@ -251,7 +257,12 @@ def _read_present(data_dir: Path) -> _Present | None:
                 record = key_record(connection)
             except (BankError, sa.exc.SQLAlchemyError, *UNREADABLE):
                 record = None
-            return _Present(record, erasures, {table.name: all_of(table) for table in _OF_THE_INSTALLATION})
+            known = frozenset(
+                each
+                for column in (persons_table.c.person_id, photos_table.c.photo_id)
+                for each in connection.scalars(sa.select(column))
+            )
+            return _Present(record, erasures, known, {table.name: all_of(table) for table in _OF_THE_INSTALLATION})
     except (BankError, sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError):
         log.warning("The bank that was here cannot be read; who was forgotten since the backup is not known")
         return None
@@ -262,6 +273,8 @@ def _read_present(data_dir: Path) -> _Present | None:
 def _take_over(connection: sa.Connection, present: _Present | None) -> int:
     """Keys, sessions, settings and the audit log are the installation's, not the backup's.
 
+    Nor can a backup have forgotten whom the bank that is here knows: that would reach every other backup.
+
     Returns: how many of the backup's API keys were revoked.
     """
     if present is None:
@@ -269,6 +282,10 @@ def _take_over(connection: sa.Connection, present: _Present | None) -> int:
         good = keys_table.c.revoked_at.is_(None)
         now = to_micros(datetime.now(UTC))
         return connection.execute(keys_table.update().where(good), {"revoked_at": now}).rowcount
+    connection.execute(
+        erasures_table.delete().where(erasures_table.c.erased_id == sa.bindparam("known")),
+        [{"known": each} for each in sorted(present.known)] or [{"known": ""}],
+    )
     replace_audit(connection, present.rows[audit_table.name])
     for table in (sessions_table, keys_table, preferences_table):
         connection.execute(table.delete())
@@ -342,33 +359,66 @@ class _Adopted:
 def _adopt(store: SqlStore, staged: Staged, home: KeySource, present: _Present | None) -> _Adopted:
     """Let what opens banks at home open this one."""
     vault, bank_id, _ = store.vault()
-    is_ours = present is not None and present.record is not None and present.record.fits(vault)
-    if not is_ours and staged.secrets != Secrets():
-        return _adopt_foreign(store, staged, home, is_new_here=present is None)
-    if staged.opened_by == "master_key":
-        return _Adopted(None)
-    if home.master_key is not None:
-        store.rewrap(Vault(key_from_text(home.master_key)), [], damaged_too=True)
-        return _Adopted(None)
-    if staged.opened_by == "passphrase" and home.passphrase is None:
-        return _Adopted(None)  # it opens with its passphrase, as before
+    mine = present.record if present is not None else None
+    had_recovery = any(slot.kind == "recovery" for slot in [*store.slots(), *(mine.slots if mine else ())])
+    own = list(mine.slots) if mine is not None and mine.bank_id == bank_id else []
+    if new_key := not _is_ours(present, vault) and staged.secrets != Secrets():
+        for_file = _adopt_foreign(store, staged, home, _fitting(own, present, home), is_new_here=present is None)
+    elif _is_ours(present, vault) and mine is not None and mine.bank_id == bank_id:
+        store.put_slots(own)  # what opens the bank that is here opens this one
+        by_file = home.master_key is None and all(slot.kind != "passphrase" for slot in own)
+        for_file = staged.master_key if by_file else None
+    else:
+        for_file = _adopt_own(store, staged, home, _fitting(own, present, home))
     recovery = [slot for slot in store.slots() if slot.kind == "recovery"]
+    is_lost = any(slot.kind == "recovery" and slot not in recovery for slot in own)
+    return _Adopted(for_file, new_key, recovery_key_void=is_lost or (had_recovery and not recovery))
+
+
+def _fitting(own: Sequence[Slot], present: _Present | None, home: KeySource) -> Sequence[Slot]:
+    """The slots of the bank that is here, where they give the key that the environment has."""
+    if home.master_key is None or not _is_ours(present, Vault(key_from_text(home.master_key))):
+        return []
+    return own
+
+
+def _adopt_own(store: SqlStore, staged: Staged, home: KeySource, kept: Sequence[Slot]) -> bytes | None:
+    """A bank that what is at home has opened, not by the present bank's key. Returns as `_adopt_foreign`."""
+    vault, bank_id, _ = store.vault()
+    recovery = [slot for slot in store.slots() if slot.kind == "recovery"]
+    if staged.opened_by == "master_key":
+        return None
+    if home.master_key is not None:
+        store.rewrap(Vault(key_from_text(home.master_key)), kept, damaged_too=True)
+        return None
     if home.passphrase is not None:
         store.put_slots([*recovery, passphrase_slot(home.passphrase, vault, bank_id)])
-        return _Adopted(None)
+        return None
     if store.slots() != recovery:  # a passphrase that is not known here
         store.put_slots(recovery)
-    return _Adopted(staged.master_key)
+    return staged.master_key
 
 
-def _adopt_foreign(store: SqlStore, staged: Staged, home: KeySource, *, is_new_here: bool) -> _Adopted:
+def _is_ours(present: _Present | None, vault: Vault) -> bool:
+    """Is this the key of the bank that is here? By the key check alone: a person's key, by which `KeyRecord.fits`
+    knows it too, may have come with an earlier backup."""
+    record = present.record if present is not None else None
+    return record is not None and vault.fits(record.bank_id, record.key_check)
+
+
+def _adopt_foreign(
+    store: SqlStore, staged: Staged, home: KeySource, kept: Sequence[Slot], *, is_new_here: bool
+) -> bytes | None:
     """Whoever made this backup knows its key, and may know what opens it: the bank gets another key, and every value
-    is sealed anew. The recovery key that was typed stays good on a computer that had no bank for it to betray."""
-    had_recovery = any(slot.kind == "recovery" for slot in store.slots())
+    is sealed anew. The recovery key that was typed stays good on a computer that had no bank for it to betray.
+
+    Returns: the key for the key file; None where the key comes from elsewhere.
+    """
+    bank_id = store.vault()[1]
     if home.master_key is not None:
-        store.rewrap(Vault(key_from_text(home.master_key)), [], damaged_too=True)
-        return _Adopted(None, new_key=True, recovery_key_void=had_recovery)
-    vault, bank_id = Vault(new_key()), store.vault()[1]
+        store.rewrap(Vault(key_from_text(home.master_key)), kept, damaged_too=True)
+        return None
+    vault = Vault(new_key())
     slots: list[Slot] = []
     passphrase = home.passphrase or (staged.secrets.passphrase if staged.opened_by == "passphrase" else None)
     if passphrase is not None:
@@ -376,8 +426,7 @@ def _adopt_foreign(store: SqlStore, staged: Staged, home: KeySource, *, is_new_h
     if is_new_here and staged.secrets.recovery_key is not None:
         slots.append(recovery_slot(staged.secrets.recovery_key, vault, bank_id))
     store.rewrap(vault, slots, damaged_too=True)
-    void = had_recovery and all(slot.kind != "recovery" for slot in slots)
-    return _Adopted(None if passphrase is not None else vault.master_key, new_key=True, recovery_key_void=void)
+    return None if passphrase is not None else vault.master_key
 
 
 def _set_aside(data_dir: Path, moment: str) -> str | None:

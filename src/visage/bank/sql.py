@@ -171,6 +171,13 @@ class SqlStore:
         self._scrub(None)
         return count
 
+    def without_photos(self) -> int:
+        """How many persons have none."""
+        owners = sa.select(photos_table.c.person_id)
+        query = sa.select(sa.func.count()).select_from(persons_table).where(persons_table.c.person_id.not_in(owners))
+        with self._transaction() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def picture(self, photo_id: str) -> bytes | None:
         """As `Store`."""
         columns = photos_table.c
@@ -372,7 +379,7 @@ class SqlStore:
         Args:
             vault: the master key.
             slots: the secrets that give it.
-            damaged_too: who has a key that cannot be read is left as damaged as before, instead of refusing.
+            damaged_too: a key that cannot be read is replaced by one that opens nothing, instead of refusing.
 
         Raises:
             DamagedPerson: a person's key cannot be read; nothing was changed.
@@ -384,9 +391,12 @@ class SqlStore:
                 try:
                     old = self._vault.key(person_id, wrapped)
                 except DamagedPerson:
-                    if damaged_too:
-                        continue
-                    raise
+                    if not damaged_too:
+                        raise
+                    # Some other key may open it: whoever has that must not be taken for the owner of this bank.
+                    spoilt = persons_table.update().where(columns.person_id == person_id)
+                    connection.execute(spoilt, {"key": b""})
+                    continue
                 key, wrapped_key = vault.new_key(person_id)
                 connection.execute(persons_table.update().where(columns.person_id == person_id), {"key": wrapped_key})
                 _renew(connection, person_id, (old, key))
@@ -714,7 +724,11 @@ def _absorbed(connection: sa.Connection, person_id: str) -> list[str]:
     waiting = [person_id]
     while waiting:
         query = sa.select(merges_table.c.source_id).where(merges_table.c.target_id == waiting.pop())
-        sources = [source_id for (source_id,) in connection.execute(query) if source_id not in found]
+        sources = [
+            source_id
+            for (source_id,) in connection.execute(query)
+            if source_id != person_id and source_id not in found
+        ]
         found += sources
         waiting += sources
     return found
@@ -744,12 +758,27 @@ def erase(connection: sa.Connection, erased: Collection[str]) -> int:
                 holder = targets.get(holder)
     # One text instead of a list: how many values a statement takes is limited.
     ids = sa.select(sa.func.json_each(json.dumps(sorted(gone))).table_valued("value").c.value)
+    if there[merges_table]:
+        _close_chains(connection, gone)
     count = 0
     for column in _ERASED_BY:
         if column.name in there[column.table]:
             removed = connection.execute(column.table.delete().where(column.in_(ids))).rowcount
             count += removed if column.table in (persons_table, photos_table) else 0
     return count
+
+
+def _close_chains(connection: sa.Connection, gone: Collection[str]) -> None:
+    """Who was merged into someone who goes, and with him into a third, was merged into that third."""
+    merges = merges_table.c
+    targets = {row.source_id: row.target_id for row in connection.execute(sa.select(merges_table))}
+    for source_id, target_id in targets.items():
+        seen, last = {source_id}, target_id
+        while last in gone and last in targets and last not in seen:
+            seen.add(last)
+            last = targets[last]
+        if last != target_id:
+            connection.execute(merges_table.update().where(merges.source_id == source_id), {"target_id": last})
 
 
 def _belongings(connection: sa.Connection, person_id: str) -> list[str]:

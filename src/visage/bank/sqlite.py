@@ -150,7 +150,8 @@ def clear_stage(data_dir: Path, keep: Path | None = None) -> None:
     if not stage.is_dir():
         return
     for path in stage.iterdir():
-        if path != keep and path.name in _STAGED_NAMES and (path.is_symlink() or not path.is_dir()):
+        is_kept = keep is not None and keep.exists() and path.exists() and path.samefile(keep)
+        if not is_kept and path.name in _STAGED_NAMES and (path.is_symlink() or not path.is_dir()):
             keys.erase_file(path)
     if any(stage.iterdir()):
         if keep is None:
@@ -164,7 +165,9 @@ def _set_aside(data_dir: Path) -> list[Path]:
     short, is removed."""
     found = []
     for path in data_dir.glob(f"{SET_ASIDE}*"):
-        if (data_dir / FILE_NAME).exists() and path.samefile(data_dir / FILE_NAME):
+        if path.is_symlink():
+            log.warning("%s is a link; what it leads to was left alone", path.name)
+        elif (data_dir / FILE_NAME).exists() and path.samefile(data_dir / FILE_NAME):
             path.unlink()
         elif not path.name.endswith("-journal"):
             found.append(path)

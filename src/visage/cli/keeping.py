@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -121,16 +121,21 @@ def restore(
             _ask_to_restore((current.data_dir / FILE_NAME).exists(), yes)
             done = put_in_place(staged, home, held)
         finally:
-            clear_stage(current.data_dir)
-    _say_restored(done.forgotten_again, done.set_aside, done.old_was_readable)
+            clear_stage(current.data_dir, keep=file)
+    _say_restored(
+        {
+            "forgotten_again": done.forgotten_again,
+            "set_aside": done.set_aside,
+            "erasures_known": done.old_was_readable,
+            "new_key": done.new_key,
+            "recovery_key_void": done.recovery_key_void,
+            "without_photos": done.without_photos,
+        }
+    )
     if done.key_set_aside is not None:
         say(f"That bank's key is kept as {done.key_set_aside}.")
     if done.keys_revoked:
         say("API keys of the backup do not work here; `visage keys create` makes new ones.")
-    if done.new_key:
-        say("The bank has a new key, since the one of the backup is known elsewhere. Keep a copy of it.")
-    if done.recovery_key_void:
-        say("The recovery key from paper opens the backup only; `visage key paper` makes one for the bank.")
     if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
         say("The bank opens with the passphrase that it had then.")
 
@@ -224,7 +229,7 @@ def _restore_at_server(
     reply = with_client(url, data_dir, send, api_key)
     for fault in reply["faults"]:
         say(f"Damaged already when the backup was made: {fault}.")
-    _say_restored(reply["forgotten_again"], reply["set_aside"], reply["erasures_known"])
+    _say_restored(reply)
 
 
 def _ask_to_restore(is_there: bool, yes: bool) -> None:
@@ -237,14 +242,21 @@ def _ask_to_restore(is_there: bool, yes: bool) -> None:
         raise typer.Exit(1)
 
 
-def _say_restored(forgotten: int, set_aside: str | None, erasures_known: bool) -> None:
+def _say_restored(reply: Mapping[str, Any]) -> None:
+    """As the API tells it."""
     say("The bank is restored.")
-    if forgotten:
-        say(f"{forgotten} person(s) or photo(s) of the backup had been forgotten since, and stay forgotten.")
-    if not erasures_known:
+    if reply["forgotten_again"]:
+        say(f"{reply['forgotten_again']} person(s) or photo(s) of the backup had been forgotten since, and stay so.")
+    if reply.get("without_photos"):
+        say(f"{reply['without_photos']} person(s) have no photo now: the only one was forgotten. Add another.")
+    if not reply["erasures_known"]:
         say("The old bank could not be read: whom you had forgotten since the backup is back. Please look.")
-    if set_aside is not None:
-        say(f"The bank as it was is kept as {set_aside}; remove it when you do not need it any more.")
+    if reply["set_aside"] is not None:
+        say(f"The bank as it was is kept as {reply['set_aside']}; remove it when you do not need it any more.")
+    if reply.get("new_key"):
+        say("The bank has a new key, since the one of the backup is known elsewhere. Keep a copy of master.key.")
+    if reply.get("recovery_key_void"):
+        say("The recovery key from paper does not open the bank; `visage key paper` makes one that does.")
 
 
 @contextmanager

@@ -639,7 +639,10 @@ class Recognizer:
             if (similarity := float(template @ self.bank.template(person.person_id)))
             >= self._same_person_threshold(person.views)
         ]
-        return max(matching, key=lambda pair: pair[0])[1] if matching else None
+        if matching:
+            return max(matching, key=lambda pair: pair[0])[1]
+        # Whose only photo was forgotten, in a bank that was restored, can be nobody else's.
+        return next((person for person in namesakes if not self.bank.photos(person.person_id)), None)
 
     def _held(self, person: Person, new: NewPhoto) -> Photo | None:
         """The photo of this person that is the same picture, where there is one."""

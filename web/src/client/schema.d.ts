@@ -2279,9 +2279,14 @@ export interface components {
             new_key: boolean;
             /**
              * Recovery Key Void
-             * @description … and a recovery key from paper opens the backup, not the bank
+             * @description A recovery key from paper does not open the bank that is here now
              */
             recovery_key_void: boolean;
+            /**
+             * Without Photos
+             * @description Persons without any photo: the only one in the backup was forgotten since
+             */
+            without_photos: number;
             /**
              * Faults
              * @description What was damaged in the bank already when the backup was made
