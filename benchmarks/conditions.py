@@ -133,17 +133,18 @@ def compressed(image: Image, look: Look, random: Random) -> Spoiled:
     return _moved(image, look, quality=20)
 
 
-_JAW = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454)
-_BRIDGE = 195
-"""Vertices of the mesh: along the jaw from ear to ear, and the middle of the bridge of the nose."""
+_JAW = (93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323)
+_NOSE = 5
+"""Vertices of the mesh: along the jaw from below one ear to below the other, and above the tip of the nose, half way
+from forehead to chin."""
 
 
 def masked(image: Image, look: Look, random: Random) -> Spoiled:
-    """Everything below the bridge of the nose is covered by something of one colour."""
-    outline = look.mesh[[*_JAW, _BRIDGE]]
+    """The lower half, with the tip of the nose, is covered by something of one colour."""
+    outline = look.mesh[[*_JAW, _NOSE]]
     middle = outline.mean(axis=0)
     outline = middle + 1.06 * (outline - middle)
-    outline[-1] = look.mesh[_BRIDGE]
+    outline[-1] = look.mesh[_NOSE]
     colour = random.choice([(235, 240, 242), (150, 190, 215), (30, 30, 34)])
     covered = image.copy()
     cv2.fillPoly(covered, [np.array([_fine(point) for point in outline])], colour.tolist(), cv2.LINE_AA, _SHIFT)

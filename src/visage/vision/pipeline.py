@@ -25,7 +25,8 @@ from visage.vision.align import (
 from visage.vision.detect import Detector
 from visage.vision.embed import Embedder
 from visage.vision.landmarks import MESH_POINTS, Landmarker, Mesh
-from visage.vision.quality import assess, measure
+from visage.vision.quality import assess, measure, measure_light
+from visage.vision.restore import restore
 from visage.vision.runtime import Runtime
 
 T = TypeVar("T")
@@ -160,8 +161,10 @@ class Pipeline:
             return []
         height, width = image.shape[:2]
         aligned = np.stack([align(image, face.landmarks) for face in located])
-        embedded = self._embedder.embed(aligned)
         measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
+        for views, measured in zip(aligned, measures, strict=True):
+            restore(views, measured.brightness, measured.sharpness)
+        embedded = self._embedder.embed(aligned)
         return [
             Face(
                 box=face.box,
@@ -179,7 +182,11 @@ class Pipeline:
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
-        return self._embedder.embed(np.stack([align_portrait(picture) for picture in portraits])).vectors
+        aligned = np.stack([align_portrait(picture) for picture in portraits])
+        for views in aligned:
+            brightness, _, sharpness = measure_light(views[0])
+            restore(views, brightness, sharpness)
+        return self._embedder.embed(aligned).vectors
 
     def warm_up(self, image: Image) -> list[Face]:
         """Go the whole way once, so that the first real picture does not wait for anything; returns what came of it.
