@@ -53,6 +53,8 @@ SEED = 7
 ENROLLED = (1, 3)
 SPARE = 9
 """So many photos of a person, besides the one that is spoiled, are looked at."""
+FEWEST = 20
+"""Of fewer pictures nothing is drawn."""
 CLEAN = "clean"
 
 
@@ -436,7 +438,7 @@ _WHAT = {"right": "right", "another": "wrong_name", "stranger": "strangers_named
 def draw(report: Mapping[str, Any], path: Path) -> None:
     """How many are named right, by condition, with 1 and with 3 photos enrolled."""
     conditions = report["conditions"]
-    names = list(conditions)[::-1]
+    names = [name for name in conditions if conditions[name]["photos"] >= FEWEST][::-1]
     figure = Figure(figsize=(8.5, 0.29 * len(names) + 1), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     for axes, what in ((left, "right"), (right, "strangers_named")):

@@ -17,7 +17,7 @@ from visage.types import Image
 from visage.vision.align import _MIRRORED_VIEW, _PLAIN_VIEW, FACE_SIZE
 
 _DARK, _LIT = 60, 90
-"""A face of lower brightness (0–255) is lifted to that. Of 6,884 faces of the development data {DARK} are so dark."""
+"""A face of lower brightness (0–255) is lifted to that. Of 6,884 photos of the development data 7 are so dark."""
 
 _SHARP = 0.19
 """A face of greater sharpness is not smeared; three of four are."""
