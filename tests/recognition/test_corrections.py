@@ -397,7 +397,7 @@ def test_a_poor_photo_is_kept_with_a_warning(recognizer: Recognizer, photos: Pho
 
 def test_the_same_likeness_is_enough_among_few_and_not_among_many(recognizer: Recognizer, photos: Photos) -> None:
     enrol(recognizer, "Obama", photos["obama"])
-    probe = blurred(photos["obama2"], 5)
+    probe = blurred(photos["obama2"], 5.5)
     assert name(recognizer, probe) == "Obama"
     strangers(recognizer, 1000)
     assert name(recognizer, probe) is None

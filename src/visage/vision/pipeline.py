@@ -26,7 +26,7 @@ from visage.vision.detect import Detector
 from visage.vision.embed import Embedder
 from visage.vision.landmarks import MESH_POINTS, Landmarker, Mesh
 from visage.vision.quality import assess, measure, measure_light
-from visage.vision.restore import restore
+from visage.vision.restore import SHARP, restore
 from visage.vision.runtime import Runtime
 
 T = TypeVar("T")
@@ -163,7 +163,8 @@ class Pipeline:
         aligned = np.stack([align(image, face.landmarks) for face in located])
         measures = [measure(views[0], face.mesh, width, height) for face, views in zip(located, aligned, strict=True)]
         for views, measured in zip(aligned, measures, strict=True):
-            restore(views, measured.brightness, measured.sharpness)
+            if measured.sharpness < SHARP:
+                restore(views)
         embedded = self._embedder.embed(aligned)
         return [
             Face(
@@ -184,8 +185,8 @@ class Pipeline:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
         aligned = np.stack([align_portrait(picture) for picture in portraits])
         for views in aligned:
-            brightness, _, sharpness = measure_light(views[0])
-            restore(views, brightness, sharpness)
+            if measure_light(views[0])[2] < SHARP:
+                restore(views)
         return self._embedder.embed(aligned).vectors
 
     def warm_up(self, image: Image) -> list[Face]:

@@ -1,8 +1,4 @@
-"""What the camera took from a face that can be given back before the network looks: light, and a smear by movement.
-
-Both are told by the aligned face itself, and leave every other face as it is, at no cost
-(`docs/decisions/0045-hard-conditions.md`).
-"""
+"""Undo what movement did to a face while the shutter was open (`docs/decisions/0045-hard-conditions.md`)."""
 
 from __future__ import annotations
 
@@ -16,11 +12,8 @@ from numpy.typing import NDArray
 from visage.types import Image
 from visage.vision.align import _MIRRORED_VIEW, _PLAIN_VIEW, FACE_SIZE
 
-_DARK, _LIT = 60, 90
-"""A face of lower brightness (0–255) is lifted to that. Of 6,884 photos of the development data 7 are so dark."""
-
-_SHARP = 0.19
-"""A face of greater sharpness is not smeared; three of four are."""
+SHARP = 0.19
+"""A face of greater sharpness (`quality.Measures`) is not smeared; three of four are."""
 _ONE_WAY = 2.2
 """How much less detail a smeared face has in one direction than in another, at least; 96 of 100 faces have less."""
 _SHORTEST, _LONGEST = 5.5, 17
@@ -58,27 +51,15 @@ class _Smear:
         return _Smear(math.pi - self.angle, self.length * _MIRRORED_IS_LARGER)
 
 
-def restore(views: NDArray[np.uint8], brightness: float, sharpness: float) -> None:
-    """Give back, in place, what can be given back.
+def restore(views: NDArray[np.uint8]) -> None:
+    """Undo, in place, what movement did to a face.
 
     Args:
         views: (2, 112, 112, 3) uint8, RGB, from `align`.
-        brightness, sharpness: of the face, see `quality.Measures`.
     """
-    if brightness < _DARK:
-        for view in views:
-            view[:] = _lift(view, brightness)
-    elif sharpness < _SHARP and (smear := _find_smear(views[0])) is not None:
+    if (smear := _find_smear(views[0])) is not None:
         for view, each in zip(views, (smear, smear.mirrored()), strict=True):
             view[:] = _undo(view, each)
-
-
-def _lift(view: Image, brightness: float) -> Image:
-    """Bring light into a dark face by a gamma curve; the noise of the dark is taken away before it is seen."""
-    gamma = math.log(_LIT / 255) / math.log(max(brightness, 2) / 255)
-    curve = np.round(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
-    lifted: Image = cv2.LUT(cv2.medianBlur(view, 3), curve).astype(np.uint8, copy=False)
-    return lifted
 
 
 def _find_smear(view: Image) -> _Smear | None:
