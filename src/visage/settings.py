@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     max_faces: int = Field(
         100,
         ge=1,
+        le=1000,
         description="Faces of one picture or frame that are looked at, the largest; `faces_passed_over` in the reply "
         "counts the others.",
     )

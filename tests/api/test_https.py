@@ -108,4 +108,5 @@ def test_a_server_with_https_is_reached_by_those_who_trust_it(tmp_path: Path) ->
         printed, logged = process.communicate(timeout=40)
     assert process.returncode == 0
     assert f"Visage answers on {url}" in logged
+    assert "Traceback" not in logged
     assert "Its browser will warn once" in printed

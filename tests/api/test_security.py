@@ -128,6 +128,8 @@ def test_a_foreign_page_reads_nothing_where_the_browser_tells_its_origin_alone(s
         {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},  # a link in a mail
         {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
         {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},  # a browser from before 2020
+        {"Accept": "application/xml,application/xhtml+xml,text/html;q=0.9,*/*;q=0.5"},  # Safari 4
+        {"Accept": "Text/HTML", "Authorization": "Basic YTpi"},  # http://a:b@localhost
         {"Accept": "Text/HTML", "Origin": "null"},
     ],
 )
@@ -144,6 +146,10 @@ def test_no_link_carries_people_out(server: Server, headers: dict[str, str]) -> 
         {"Accept": "*/*"},  # curl, wget, requests, httpx
         {"Accept": ""},  # urllib
         {"Accept": "application/json, */*;q=0.5"},
+        {"Accept": "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"},  # Java
+        {"Accept": "text/html, image/gif, image/jpeg, */*; q=0.2"},  # a later one
+        {"Accept": "text/html,*/*;q=0.8", "X-API-Key": "any"},
+        {"Accept": "text/html,*/*;q=0.8", "Authorization": "Bearer any"},
         {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
     ],
 )

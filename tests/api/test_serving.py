@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,12 +15,19 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.conftest import VISAGE, Server, free_port
+from tests.api.conftest import VISAGE, Server, free_port, start
+from visage.api.listening import Connections, Gate, listen
+from visage.api.middleware import RequestId
+from visage.api.security import keys_required
 from visage.bank.sqlite import FILE_NAME
+from visage.settings import Settings
+
+ADDRESSES = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 
 
 def test_a_registered_person_survives_a_kill(start_server: Callable[..., Server], photos: Mapping[str, Path]) -> None:
@@ -64,6 +75,93 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_host_that_there_is_not_is_one_clear_line(tmp_path: Path) -> None:
+    command = [str(VISAGE), "serve", "--host", "no host", "--port", "0", "--data-dir", str(tmp_path)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "VISAGE_HOST, 'no host', is no address or name" in ran.stderr
+    with pytest.raises(OSError, match=r"VISAGE_HOST, 'a\.\.b', is no"):
+        listen("a..b", 0, Connections(5, proxied=False), speaks_http=True)
+
+
+def test_no_host_is_every_address_and_asks_for_a_key(tmp_path: Path) -> None:
+    assert keys_required(Settings(host="", data_dir=tmp_path))
+    gates = listen("", free_port(), Connections(5, proxied=False), speaks_http=True)
+    bound = {gate.getsockname()[0] for gate in gates}
+    for gate in gates:
+        gate.close()
+    assert bound in ({"0.0.0.0"}, {"0.0.0.0", "::"})
+
+
+@pytest.mark.parametrize("lacks", ["socket", "bind"])
+def test_an_address_of_a_family_that_the_system_lacks_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """A kernel without IPv6, and one in which it is switched off."""
+    make, bind = Gate.__init__, Gate.bind
+
+    def made(self: Gate, family: int, *args: Any, **kwargs: Any) -> None:
+        if family == socket.AF_INET6 and lacks == "socket":
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        make(self, family, *args, **kwargs)
+
+    def bound(self: Gate, address: Any) -> None:
+        if self.family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        bind(self, address)
+
+    monkeypatch.setattr(Gate, "__init__", made)
+    monkeypatch.setattr(Gate, "bind", bound, raising=False)
+    both = [(family, socket.SOCK_STREAM, 6, "", (name, 0)) for family, name in ADDRESSES]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    (gate,) = listen("localhost", 0, Connections(5, proxied=False), speaks_http=True)
+    assert gate.getsockname()[0] == "127.0.0.1"
+    gate.close()
+    del both[1]
+    with pytest.raises(OSError, match="localhost port 0 cannot be served on"):
+        listen("localhost", 0, Connections(5, proxied=False), speaks_http=True)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes names in UTF-8 only")
+def test_a_data_folder_whose_name_is_not_text_is_served(tmp_path: Path, photos: Mapping[str, Path]) -> None:
+    data_dir = tmp_path / os.fsdecode(b"caf\xe9") / "data"
+    data_dir.parent.mkdir()
+    server = start(data_dir)
+    try:
+        with photos["obama"].open("rb") as image:
+            reply = httpx.post(f"{server.api}/register", data={"name": "A"}, files={"image": image}, timeout=60)
+        assert reply.status_code == 200
+    finally:
+        assert server.stop() == 0
+    assert (data_dir.parent / "server.log").read_text().count("is not UTF-8") == 1
+
+
+def test_a_request_that_is_cancelled_is_told_that_the_server_stops() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def cancel() -> None:
+        begun = asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        request = asyncio.create_task(RequestId(app)({"type": "http", "headers": []}, receive, send))
+        await begun.wait()
+        request.cancel()  # as Uvicorn does with what has not ended in time
+        await request
+
+    asyncio.run(cancel())
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]) == (503, "NOT_READY")
+    assert b"x-request-id" in dict(sent[0]["headers"])
 
 
 def test_a_damaged_bank_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ class PatientProtocol(H11Protocol):
         """A client connects: its first request is due. A WebSocket that it may become inherits what is set."""
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
-        transport.set_write_buffer_limits(high=1)  # writing pauses as soon as the client does not take everything
         super().connection_made(transport)
+        # Writing pauses as soon as the client does not take everything; with TLS, at once: it has words of its own.
+        transport.set_write_buffer_limits(high=1)
         self._expect_request()
 
     def data_received(self, data: bytes) -> None:
@@ -73,9 +74,11 @@ class PatientProtocol(H11Protocol):
         self._expect_taking()
 
     def resume_writing(self) -> None:
-        """The client took all."""
+        """The client took all; of TLS, what is encrypted may still wait."""
         self._cancel_untaken()
         super().resume_writing()
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_taking()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """The connection is a WebSocket from now on, which has its own patience (`live.py`, `websocket.py`)."""
@@ -85,10 +88,21 @@ class PatientProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """A reply was sent. What is left of a body that nobody read is not waited for."""
+        self._expect_taking()
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
             self._cancel_deadline()
-            self._deadline = self.loop.call_later(_UNREAD_BODY_TIMEOUT_S, self.transport.close)
+            self._deadline = self.loop.call_later(_UNREAD_BODY_TIMEOUT_S, self._close)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No further request came. While the client still takes the last reply, it cannot be expected to."""
+        if not self.transport.is_closing() and _waiting_bytes(self.transport):
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
+            self._expect_taking()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the envelope."""
@@ -104,11 +118,15 @@ class PatientProtocol(H11Protocol):
             response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
             for event in (response, h11.Data(data=bytes(body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
+        self._close()
+
+    def _close(self) -> None:
         self.transport.close()
+        self._expect_taking()
 
     def _expect_request(self) -> None:
         self._cancel_deadline()
-        self._deadline = self.loop.call_later(HEADERS_TIMEOUT_S, self.transport.close)
+        self._deadline = self.loop.call_later(HEADERS_TIMEOUT_S, self._close)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:
@@ -116,12 +134,15 @@ class PatientProtocol(H11Protocol):
             self._deadline = None
 
     def _expect_taking(self) -> None:
+        """Within some seconds, something of what waits is to be taken, or farewell to be said. To be called when
+        nothing is written for now."""
         self._cancel_untaken()
-        self._untaken_bytes = self.transport.get_write_buffer_size()
-        self._untaken = self.loop.call_later(_UNTAKEN_S, self._look_whether_taken)
+        self._untaken_bytes = _waiting_bytes(self.transport)
+        if self._untaken_bytes or self.transport.is_closing():
+            self._untaken = self.loop.call_later(_UNTAKEN_S, self._look_whether_taken)
 
     def _look_whether_taken(self) -> None:
-        if self.transport.get_write_buffer_size() < self._untaken_bytes:
+        if _waiting_bytes(self.transport) < self._untaken_bytes:
             self._expect_taking()
         else:
             self.transport.abort()  # to close it would wait for the client
@@ -130,6 +151,15 @@ class PatientProtocol(H11Protocol):
         if self._untaken is not None:
             self._untaken.cancel()
             self._untaken = None
+
+
+def _waiting_bytes(transport: asyncio.Transport) -> int:
+    """What a client has not taken yet. TLS counts what it did not hand on; the transport below it, which asyncio does
+    not show, has the rest, and only there is seen that a slow client takes some."""
+    if not hasattr(transport, "_ssl_protocol"):
+        return transport.get_write_buffer_size()
+    below: asyncio.Transport | None = getattr(transport._ssl_protocol, "_transport", None)
+    return 0 if below is None else transport.get_write_buffer_size() + below.get_write_buffer_size()
 
 
 class HeaderLimit:

@@ -27,9 +27,13 @@ MAX_CONNECTIONS = 500
 """Of all addresses together: half of the files that a process may usually have open."""
 
 HANDSHAKE_TIMEOUT_S = 5.0
-"""A TLS hand-shake takes three messages; so long has a telephone on bad Wi-Fi for it, and for saying farewell."""
+"""A TLS hand-shake takes three messages; so long has a telephone on bad Wi-Fi for it."""
+
+_FAREWELL_TIMEOUT_S = 120.0
+"""Before its farewell, a client takes what waits for it; one that takes nothing has less (`connection.py`)."""
 
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_NO_SUCH_ADDRESS = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 _PAUSE_S = 0.5
 _REFUSED_IN_A_ROW = 100
 _SAY_EVERY_S = 60.0
@@ -165,7 +169,7 @@ class Loop(asyncio.SelectorEventLoop):
     async def create_server(self, *args: Any, ssl: Any = None, **kwargs: Any) -> base_events.Server:
         """As asyncio's."""
         if ssl is not None:
-            kwargs |= {"ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S, "ssl_shutdown_timeout": HANDSHAKE_TIMEOUT_S}
+            kwargs |= {"ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S, "ssl_shutdown_timeout": _FAREWELL_TIMEOUT_S}
         return await super().create_server(*args, ssl=ssl, **kwargs)
 
 
@@ -197,29 +201,49 @@ class Summed(logging.Filter):
 
 
 def listen(host: str, port: int, connections: Connections, *, speaks_http: bool) -> list[socket.socket]:
-    """Bind to every address that a host has.
+    """Bind to every address that a host has; "" has all of this computer. Where the system does without IPv6,
+    "localhost" may have an address all the same: that is passed over.
 
     Raises:
-        OSError: one of them cannot be bound.
+        OSError: there is no such host; or one of its addresses, or each, cannot be bound.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    gates: list[socket.socket] = []
     try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            gates.append(gate := Gate(family, connections, speaks_http=speaks_http))
-            gate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                gate.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                gate.bind(address)
-            except OSError as exc:
-                words = f"{host} port {port} cannot be served on: {str(exc.strerror).lower()}"
-                raise OSError(exc.errno, words) from exc
-    except OSError:
-        for each in gates:
-            each.close()
-        raise
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as exc:
+        raise OSError(f"VISAGE_HOST, {host!r}, is no address or name that this computer knows") from exc
+    gates: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, _, _, _, address in dict.fromkeys(found):
+        try:
+            gates.append(_bound(family, address, connections, speaks_http=speaks_http))
+        except OSError as exc:
+            if exc.errno in _NO_SUCH_ADDRESS:
+                missing = exc
+                continue
+            for each in gates:
+                each.close()
+            raise _not_served(host, port, exc) from exc
+    if missing is not None and not gates:
+        raise _not_served(host, port, missing) from missing
     return gates
+
+
+def _bound(family: int, address: Any, connections: Connections, *, speaks_http: bool) -> Gate:
+    gate = Gate(family, connections, speaks_http=speaks_http)
+    try:
+        gate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            gate.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        gate.bind(address)
+    except OSError:
+        gate.close()
+        raise
+    return gate
+
+
+def _not_served(host: str, port: int, why: OSError) -> OSError:
+    name = host or "VISAGE_HOST"
+    return OSError(why.errno, f"{name} port {port} cannot be served on: {str(why.strerror).lower()}")
 
 
 def _counted_as(address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import uuid
@@ -11,7 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from visage.api.errors import envelope, internal_error
+from visage.api.errors import envelope, internal_error, reply_to
+from visage.errors import Stopping
 
 log = logging.getLogger("visage")
 
@@ -48,6 +50,10 @@ class RequestId:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # the server waited for it long enough
+            if started:
+                raise
+            await reply_to(Stopping())(scope, receive, send_with_id)
         except Exception:
             log.exception("Request %s failed", request_id)
             if started:

@@ -26,6 +26,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CLOSED = ("/api/", "/ws/")
 _OWN_SITES = frozenset({"same-origin", "none"})
 _CARRIES_OUT = re.compile(r"/api/v1/(export|backup|persons/[^/]+/export)")
+_JAVA_ACCEPTS = "text/html, image/gif, image/jpeg, *"  # HttpURLConnection, unless told otherwise
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[a-zA-Z0-9._-]{1,253})(:(?P<port>[0-9]{1,5}))?")
 
 _HEADERS = {
@@ -172,11 +173,15 @@ def _changes_something(scope: Scope) -> bool:
 def _is_navigation(headers: Headers) -> bool:
     """Does a browser want to show the reply, or to keep it: after a link, a form, a typed address?
 
-    One that is too old for Sec-Fetch-Mode is known by the HTML that it hopes for, which no program asks for.
+    One that is too old for Sec-Fetch-Mode is known by the HTML that it hopes for. Of programs, Java's ask for that as
+    well, in words that no browser has. And no navigation shows a key.
     """
+    if "x-api-key" in headers or headers.get("authorization", "").lower().startswith("bearer "):
+        return False
     if (mode := headers.get("sec-fetch-mode")) is not None:
         return mode == "navigate"
-    return "text/html" in headers.get("accept", "").lower()
+    accept = headers.get("accept", "").lower()
+    return "text/html" in accept and not accept.startswith(_JAVA_ACCEPTS)
 
 
 def _split(host: str, scheme: str = "") -> tuple[str | None, int | None]:

@@ -37,6 +37,7 @@ from visage.vision.models import (
 from visage.vision.opening import open_detector, open_embedder
 from visage.vision.quality import UNCLEAR, assess, measure
 from visage.vision.runtime import Runtime
+from visage.vision.work import checked
 
 T = TypeVar("T")
 
@@ -140,13 +141,16 @@ class Pipeline:
             return Faces()
         looks = look(image, found, self._landmarker)
         mesh, five, presence = looks.mesh, looks.mesh.five(), looks.mesh.presence
+        centres, near = five.mean(axis=1), 0.5 * np.linalg.norm(five[:, 1] - five[:, 0], axis=1)
         located = Faces[LocatedFace](passed_over=len(every) - len(found))
-        for index in np.argsort(~looks.clear, kind="stable").tolist():
-            if presence[index] >= _MIN_PRESENCE and not _seen_already(five[index], located):
+        kept: list[int] = []
+        for index in checked(np.argsort(~looks.clear, kind="stable").tolist()):
+            if presence[index] >= _MIN_PRESENCE and not _seen_already(centres[index], centres[kept], near[kept]):
                 score, clear = float(found.scores[index]), bool(looks.clear[index])
                 face = _located(image, mesh.points[index], five[index], score, clear=clear)
                 if face is not None:
                     located.append(face)
+                    kept.append(index)
         return located
 
     def follow(self, image: Image, meshes: Sequence[NDArray[np.float32]]) -> list[LocatedFace | None]:
@@ -180,13 +184,16 @@ class Pipeline:
         if not located:
             return []
         height, width = image.shape[:2]
-        aligned = np.stack([align(image, face.landmarks, self._framing) for face in located])
+        aligned = np.stack([align(image, face.landmarks, self._framing) for face in checked(located)])
         upright = (
-            aligned[:, 0] if self._framing is ARCFACE else [on_template(image, face.landmarks) for face in located]
+            aligned[:, 0]
+            if self._framing is ARCFACE
+            else [on_template(image, face.landmarks) for face in checked(located)]
         )
-        clear = np.array([face.clear and not is_drawn(view) for face, view in zip(located, upright, strict=True)])
+        views = list(zip(located, upright, strict=True))
+        clear = np.array([face.clear and not is_drawn(view) for face, view in checked(views)])
         embedded = self._embed(aligned, clear)
-        measures = [measure(view, face.mesh, width, height) for face, view in zip(located, upright, strict=True)]
+        measures = [measure(view, face.mesh, width, height) for face, view in checked(views)]
         return [
             Face(
                 box=face.box,
@@ -197,8 +204,8 @@ class Pipeline:
                 embedding=vector,
                 portrait=portrait(image, face.landmarks) if enrolling else None,
             )
-            for face, measured, vector, clarity, is_clear in zip(
-                located, measures, embedded.vectors, embedded.clarity, clear, strict=True
+            for face, measured, vector, clarity, is_clear in checked(
+                zip(located, measures, embedded.vectors, embedded.clarity, clear, strict=True)
             )
         ]
 
@@ -259,11 +266,13 @@ def _around(points: NDArray[np.float32], width: int, height: int) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _seen_already(landmarks: NDArray[np.float32], located: Sequence[LocatedFace]) -> bool:
+def _seen_already(centre: NDArray[np.float32], others: NDArray[np.float32], near: NDArray[np.float32]) -> bool:
     """Did a better detection lead to the same face? Two tiles may see it so differently that their boxes do not
-    overlap enough to be merged; its landmarks agree all the same."""
-    return any(
-        np.linalg.norm(landmarks.mean(axis=0) - other.landmarks.mean(axis=0))
-        < 0.5 * np.linalg.norm(other.landmarks[1] - other.landmarks[0])
-        for other in located
-    )
+    overlap enough to be merged; its landmarks agree all the same.
+
+    Args:
+        centre: (2,) of its landmarks.
+        others: (n, 2), of the faces that are kept.
+        near: (n,), how near to each of them it would be the same.
+    """
+    return bool((np.linalg.norm(others - centre, axis=1) < near).any())

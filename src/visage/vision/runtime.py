@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -24,6 +25,8 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino as ov  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
+
+log = logging.getLogger("visage")
 
 
 def available_cores() -> int:
@@ -53,7 +56,12 @@ class Runtime:
             self._config["INFERENCE_NUM_THREADS"] = threads
         if cache_dir is not None:
             cache_dir.mkdir(parents=True, exist_ok=True)
-            self._config["CACHE_DIR"] = str(cache_dir)
+            try:
+                str(cache_dir).encode()
+            except UnicodeEncodeError:  # a name on the disk may be any bytes; the engine takes UTF-8
+                log.warning("The name of the data folder is not UTF-8: models are compiled anew at each start")
+            else:
+                self._config["CACHE_DIR"] = str(cache_dir)
 
     def load(
         self,

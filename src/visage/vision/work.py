@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
@@ -74,6 +74,13 @@ def checkpoint() -> None:
     work = _current.get()
     if work is not None:
         work.check()
+
+
+def checked(items: Iterable[T]) -> Iterator[T]:
+    """Items, with a checkpoint before each."""
+    for item in items:
+        checkpoint()
+        yield item
 
 
 def forget_locals(error: BaseException) -> None:

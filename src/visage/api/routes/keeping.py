@@ -29,7 +29,7 @@ from visage.errors import InvalidValue
 router = APIRouter(tags=["keeping"])
 
 MAX_BACKUP_BYTES = 2**34
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 64 * 1024
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "requestBody": {
