@@ -1,5 +1,5 @@
-"""Undo what movement did to a face while the shutter was open: an experiment that the product does not use yet, and why
-(`docs/decisions/0045-hard-conditions.md`)."""
+"""Undo what movement did to a face while the shutter was open: an experiment, which the product does not use yet.
+`docs/decisions/0045-hard-conditions.md` says why."""
 
 from __future__ import annotations
 
