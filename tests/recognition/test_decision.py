@@ -75,6 +75,15 @@ def test_two_faces_of_one_name_are_both_named_where_they_are_one_face() -> None:
         assert [verdict.status for verdict in verdicts] == expected, alike
 
 
+def test_a_look_that_is_like_nobody_contradicts_no_rejection() -> None:
+    """A "yes" on a picture in which hardly anything can be seen must not call a stranger by a name again."""
+    decider = Decider(CALIBRATION, target_fpir=0.01)
+    assert not decider.contradicts(0.27, 0.15, photos=1)
+    assert not decider.contradicts(0.1, 0.1, photos=3)
+    assert decider.contradicts(0.3, 0.8, photos=1)  # the same face
+    assert decider.contradicts(0.6, 0.6, photos=1)  # it would be in the way of its name
+
+
 def test_who_was_rejected_stays_a_candidate_behind_who_it_may_be() -> None:
     rejected = Likeness(person("Ann"), 0.8, rejected=0.9)
     decider = Decider(CALIBRATION, target_fpir=0.01)

@@ -143,14 +143,18 @@ class Decider:
     def contradicts(self, similarity: float, rejected: float, *, photos: int) -> bool:
         """Does an older rejection contradict the word that a face is this person?
 
-        It does where it is the same face, and where it would keep the face from being named.
+        It does where it is the same face, and where it alone would keep the face from being named. A look that is
+        like nobody contradicts nothing: everything would be in its way.
 
         Args:
             similarity: cosine of the face to the person's template, once taught.
             rejected: cosine of the face to the rejected one.
             photos: in that template.
         """
-        return rejected >= self.sameness.look or self._is_in_the_way(similarity, rejected, photos)
+        could_be_named = similarity >= self.threshold(persons=1, photos=photos)
+        return rejected >= self.sameness.look or (
+            could_be_named and self._is_in_the_way(similarity, rejected, photos)
+        )
 
     def threshold(self, *, persons: int, photos: int, fpir: float | None = None, shift: float = 0.0) -> float:
         """The cosine from which a template of so many photos may be named.

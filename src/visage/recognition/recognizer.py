@@ -24,6 +24,7 @@ from visage.bank.views import SAME_VIEW
 from visage.errors import (
     BankError,
     DuplicatePerson,
+    FaceNotUsable,
     InputError,
     InstallationError,
     NoFaceDetected,
@@ -61,6 +62,7 @@ from visage.recognition.unknowns import Unknowns
 from visage.types import (
     Advice,
     Box,
+    Candidate,
     Caution,
     Confirmation,
     Consent,
@@ -304,7 +306,7 @@ class Recognizer:
         self, name: str, details: Details, offers: Sequence[Offer], results: Sequence[Meant | VisageError]
     ) -> Enrolment:
         photos = photos_of(results)
-        cautions = self._look_alikes(template_of(photos), None)
+        cautions = self._look_alikes(_looks_of(photos), None)
         if cautions and self._duplicate_policy == "reject":
             raise _duplicate(cautions)
         fresh, places = distinct(photos, self._sameness.view)
@@ -322,13 +324,10 @@ class Recognizer:
         photos = photos_of(results)
         held = {row: photo for row, new in enumerate(photos) if (photo := self._held(person, new)) is not None}
         fresh, places = distinct([new for row, new in enumerate(photos) if row not in held], self._sameness.view)
-        before, threshold = self._before(person, photos, held), self._same_person_threshold(person.views)
         # Of a request that is repeated, the first reply may never have been seen: all that it said is said again.
-        results = doubting(
-            results, [row in held and (each is None or each < threshold) for row, each in enumerate(before)]
-        )
-        cautions = self._look_alikes(template_of(photos), person)
-        unlike = misfits(person, results, self._odd(person, photos, held, before))
+        results = doubting(results, [row in held for row in range(len(photos))])
+        cautions = self._look_alikes(_looks_of(photos), person)
+        unlike = misfits(person, results, self._odd(person, photos, held))
         changes, kept_as_was = completed(person, details)
         if changes:
             self.bank.update(person.person_id, **changes)
@@ -365,23 +364,23 @@ class Recognizer:
     def confirm_sighting(self, person_id: str, identification_id: str) -> Confirmation:
         """ "Yes, that is Anna": the face of an identification that was, or might have been, this person is.
 
-        Raises: PersonNotFound, SightingNotFound, BankError.
+        Raises: PersonNotFound, SightingNotFound, FaceNotUsable, BankError.
         """
         person = self.bank.person(person_id)
         look = self._sightings.look(identification_id, person.person_id)
         picture = look.picture
         if picture is not None and float(picture.embedding @ look.embedding) < self._sameness.surely:
             picture = None
-        if picture is None and look.score >= USABLE:
+        if picture is None and look.score < USABLE:  # what can hardly be seen teaches nothing
+            raise FaceNotUsable
+        if picture is None:
             raise SightingNotFound
-        looks, photo = [look.embedding], None
-        if picture is not None:
-            looks.append(picture.embedding)
-            photo = NewPhoto(
-                picture.embedding,
-                encode_jpeg(portrait(picture.image, picture.landmarks), _PICTURE_QUALITY),
-                picture.quality,
-            )
+        photo = NewPhoto(
+            picture.embedding,
+            encode_jpeg(portrait(picture.image, picture.landmarks), _PICTURE_QUALITY),
+            picture.quality,
+        )
+        looks = [picture.embedding] if look.score < USABLE else [look.embedding, picture.embedding]
         return self._confirm(person, looks, photo)
 
     def confirm_image(self, person_id: str, image: bytes, box: Box | None = None) -> Confirmation:
@@ -558,7 +557,7 @@ class Recognizer:
         with self._enrolling:
             photos = [embedding for _, embedding in self.bank.embedded(person.person_id)]
             kept = [photo] if photo is not None and adds_a_view(photo.embedding, photos, self._sameness.view) else []
-            cautions = self._look_alikes(looks[-1], person)
+            cautions = self._look_alikes(looks[-1:], person)
             cautions += [misfit(person, 1, each) for each in self._odd(person, kept, {}) if each is not None]
             stored, undo = self.bank.teach(
                 person.person_id,
@@ -655,20 +654,29 @@ class Recognizer:
                     continue
         return None
 
-    def _look_alikes(self, template: Embedding, own: Person | None) -> list[Caution]:
-        """A caution for each other person that this face would have been called if that one were alone, the likeliest
-        first: those who are in the bank already do not hide each other."""
+    def _look_alikes(self, looks: Sequence[Embedding], own: Person | None) -> list[Caution]:
+        """A caution for each other person that one of these looks would have been called if that one were alone, the
+        likeliest first: those who are in the bank already do not hide each other, nor do the looks."""
         crowd, limit = self.crowd(), 2 * CANDIDATES
-        while True:
-            (hits,) = self.bank.search(template[None], limit)
-            others = _likenesses([hit for hit in hits if own is None or hit.person.person_id != own.person_id], crowd)
-            verdicts = self._decider.decide(
-                [[other] for other in others], qualities=[100] * len(others), persons=self.bank.person_count
-            )
-            if len(hits) < limit or all(verdict.match is None for verdict in verdicts[-CANDIDATES:]):
-                break
-            limit *= 4
-        alike = [verdict.match for verdict in verdicts if verdict.match is not None]
+        found: dict[str, Candidate] = {}
+        for look in looks:
+            wanted = limit
+            while True:
+                (hits,) = self.bank.search(look[None], wanted)
+                others = _likenesses(
+                    [hit for hit in hits if own is None or hit.person.person_id != own.person_id], crowd
+                )
+                verdicts = self._decider.decide(
+                    [[other] for other in others], qualities=[100] * len(others), persons=self.bank.person_count
+                )
+                if len(hits) < wanted or all(verdict.match is None for verdict in verdicts[-CANDIDATES:]):
+                    break
+                wanted *= 4
+            for verdict in verdicts:
+                if (match := verdict.match) is not None:
+                    found[match.person.person_id] = max(
+                        match, found.get(match.person.person_id, match), key=lambda each: each.similarity
+                    )
         return [
             Caution(
                 "LOOKS_LIKE",
@@ -679,7 +687,7 @@ class Recognizer:
                     "similarity": round(match.similarity, 4),
                 },
             )
-            for match in sorted(alike, key=lambda match: (match.confidence, match.similarity), reverse=True)
+            for match in sorted(found.values(), key=lambda each: (each.confidence, each.similarity), reverse=True)
         ]
 
     def _before(self, person: Person, photos: Sequence[NewPhoto], held: Mapping[int, Photo]) -> list[float | None]:
@@ -695,7 +703,6 @@ class Recognizer:
         person: Person,
         photos: Sequence[NewPhoto],
         held: Mapping[int, Photo],
-        before: Sequence[float | None] | None = None,
     ) -> list[float | None]:
         """How alike each photo is to the person's others, where it is unlike them together or unlike most of them;
         None for the rest. Where the others are of two minds, the oldest decides on a new one: a photo that did not
@@ -703,7 +710,7 @@ class Recognizer:
         """
         found: list[float | None] = []
         together, single = self._same_person_threshold(person.views), self._same_person_threshold(1)
-        for row, similarity in enumerate(before or self._before(person, photos, held)):
+        for row, similarity in enumerate(self._before(person, photos, held)):
             own = held.get(row)
             rest = [
                 (photo, float(embedding @ photos[row].embedding) < single)
@@ -809,6 +816,11 @@ def sameness_of(chosen: models.EmbedderModel, measured: Calibration) -> models.S
         name: measured.threshold(persons=1, photos=1, fpir=far) for name, far in models.STRANGERS_WHO_REACH.items()
     }
     return models.Sameness(view=1 - (1 - SAME_VIEW) * (1 - measured.similarity_at(0.5, 1)), **rates)
+
+
+def _looks_of(photos: Sequence[NewPhoto]) -> list[Embedding]:
+    """Each, and what they show together."""
+    return [template_of(photos), *(photo.embedding for photo in photos if len(photos) > 1)]
 
 
 def _offered(face: Face) -> Offered:

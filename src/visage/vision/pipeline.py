@@ -121,7 +121,9 @@ class Pipeline:
         Returns: the faces, best detection first; empty where there is none.
         """
         start = perf_counter()
-        located = self.find(image) or self.find(image, overturned=True)
+        located = self.find(image)
+        if not any(face.clear for face in located) or any(_is_overturned(face) for face in located):
+            located = _together(located, self.find(image, overturned=True))
         middle = perf_counter()
         faces = self.describe(image, located, enrolling=enrolling)
         if timing_ms is not None:
@@ -264,6 +266,25 @@ def _around(points: NDArray[np.float32], width: int, height: int) -> Box:
     left, right = (min(max(x, 0.0), float(width)) for x in (left, right))
     top, bottom = (min(max(y, 0.0), float(height)) for y in (top, bottom))
     return Box(left, top, right - left, bottom - top)
+
+
+def _is_overturned(face: LocatedFace) -> bool:
+    """Is it rolled by more than a quarter turn?"""
+    return bool(face.landmarks[1, 0] < face.landmarks[0, 0])
+
+
+def _together(located: Faces[LocatedFace], overturned: Faces[LocatedFace]) -> Faces[LocatedFace]:
+    """What was found in a picture, and what only the look at it upside down has found; those in doubt last."""
+    found = sorted([*located, *overturned], key=lambda face: not face.clear)
+    kept = Faces[LocatedFace](passed_over=max(located.passed_over, overturned.passed_over))
+    for face in found:
+        near = np.array(
+            [np.linalg.norm(each.landmarks[1] - each.landmarks[0]) / 2 for each in kept], dtype=np.float32
+        )
+        others = np.array([other.landmarks.mean(axis=0) for other in kept]).reshape(-1, 2)
+        if not _seen_already(face.landmarks.mean(axis=0), others, near):
+            kept.append(face)
+    return kept
 
 
 def _seen_already(centre: NDArray[np.float32], others: NDArray[np.float32], near: NDArray[np.float32]) -> bool:
