@@ -71,9 +71,9 @@ def register(
         else:
             say(f"{path.name}: not used. {photo['message']}")
     _say_warnings(reply["warnings"])
-    say(f"{reply['name']} is remembered by {reply['embedding_count']} photo(s). Id {reply['person_id']}")
     if reply.get("advice"):  # a server of before gives none
         say(reply["advice"]["message"])
+    say(f"{reply['name']} is remembered by {reply['embedding_count']} photo(s). Id {reply['person_id']}")
 
 
 def _say_warnings(warnings: list[dict[str, Any]]) -> None:

@@ -777,7 +777,9 @@ def open_recognizer(
     try:
         if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
             _must_fit(similarity_threshold, measured)
-        pipeline = Pipeline(chosen, finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces)
+        pipeline = Pipeline(
+            model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces
+        )
     except BaseException:
         bank.close()
         raise
