@@ -18,6 +18,7 @@ from visage.recognition.calibration import raised
 from visage.recognition.crowd import Crowd, measure
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.recognizer import Recognizer
+from visage.recognition.report import closeness_of
 from visage.types import Face, Image, Person, Status
 from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.image import Limits, decode, encode_jpeg
@@ -207,3 +208,10 @@ def test_strangers_from_a_family_get_none_of_its_names(
     for number, each in enumerate(others[::2]):
         recognizer.enrol(name=f"P{number}", relationship=None, metadata={}, images=[encode_jpeg(each, 95)])
     assert recognizer.closeness().threshold < closeness.threshold - 0.03, "the same people, without the relative"
+
+
+def test_one_pair_of_look_alikes_is_no_crowd() -> None:
+    vectors = looks(2, alike=0)
+    vectors[1] = vectors[0]
+    assert not closeness_of(crowd_of(vectors), threshold=0.6, usual=0.5).more_alike
+    assert closeness_of(crowd_of(looks(40, alike=0.3)), threshold=0.6, usual=0.5).more_alike

@@ -28,6 +28,9 @@ _BLOCK = 1024
 MORE_ALIKE = 1.75
 """From so many times as many look-alike pairs as usual on, a carer is told; less is chance in a bank of twenty."""
 
+_MANY_PAIRS = 3
+"""One or two pairs are twins, or somebody who is here twice: that is told by name, not as a crowd."""
+
 Threshold = Callable[[int], float]
 """Views in a template → the cosine from which a face is taken for that person."""
 
@@ -92,7 +95,7 @@ class Report:
 
 def closeness_of(crowd: Crowd, *, threshold: float, usual: float) -> Closeness:
     """What a carer should know of how alike the people are; the thresholds are those of `Closeness`."""
-    more_alike = crowd.times_as_many >= MORE_ALIKE and threshold > usual
+    more_alike = crowd.alike >= _MANY_PAIRS and crowd.times_as_many >= MORE_ALIKE and threshold > usual
     return Closeness(crowd.times_as_many, more_alike, threshold, usual)
 
 
