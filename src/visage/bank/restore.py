@@ -282,10 +282,9 @@ def _take_over(connection: sa.Connection, present: _Present | None) -> int:
         good = keys_table.c.revoked_at.is_(None)
         now = to_micros(datetime.now(UTC))
         return connection.execute(keys_table.update().where(good), {"revoked_at": now}).rowcount
-    connection.execute(
-        erasures_table.delete().where(erasures_table.c.erased_id == sa.bindparam("known")),
-        [{"known": each} for each in sorted(present.known)] or [{"known": ""}],
-    )
+    if present.known:
+        known = erasures_table.c.erased_id == sa.bindparam("known")
+        connection.execute(erasures_table.delete().where(known), [{"known": each} for each in present.known])
     replace_audit(connection, present.rows[audit_table.name])
     for table in (sessions_table, keys_table, preferences_table):
         connection.execute(table.delete())

@@ -99,11 +99,6 @@ class Calibration:
         table = self._table(photos)
         return math.exp(np.interp(similarity, table.similarity, table.log_far))
 
-    def false_accept_rate(self, similarity: float) -> float:
-        """The chance that a stranger reaches this cosine to one person with one photo."""
-        table = self._table(1)
-        return math.exp(np.interp(similarity, table.similarity, table.log_far))
-
     def confidences(
         self,
         similarities: Sequence[float],

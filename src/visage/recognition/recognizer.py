@@ -690,14 +690,6 @@ class Recognizer:
             for match in sorted(found.values(), key=lambda each: (each.confidence, each.similarity), reverse=True)
         ]
 
-    def _before(self, person: Person, photos: Sequence[NewPhoto], held: Mapping[int, Photo]) -> list[float | None]:
-        """How alike each photo is to those that the person had before it; None where there were none."""
-        likenesses: list[float | None] = []
-        for row, photo in enumerate(photos):
-            template = self.bank.template(person.person_id, without=held[row].photo_id if row in held else None)
-            likenesses.append(float(photo.embedding @ template) if template.any() else None)
-        return likenesses
-
     def _odd(
         self,
         person: Person,
@@ -710,15 +702,17 @@ class Recognizer:
         """
         found: list[float | None] = []
         together, single = self._same_person_threshold(person.views), self._same_person_threshold(1)
-        for row, similarity in enumerate(self._before(person, photos, held)):
+        for row, new in enumerate(photos):
             own = held.get(row)
+            template = self.bank.template(person.person_id, without=own.photo_id if own else None)
+            similarity = float(new.embedding @ template)
             rest = [
-                (photo, float(embedding @ photos[row].embedding) < single)
+                (photo, float(embedding @ new.embedding) < single)
                 for photo, embedding in self.bank.embedded(person.person_id)
                 if own is None or photo.photo_id != own.photo_id
             ]
             unlike = sum(apart for _, apart in rest)
-            if similarity is None:
+            if not template.any():  # there are no others
                 is_odd = False
             elif own is None:
                 tied = 2 * unlike == len(rest) and rest[0][1]
