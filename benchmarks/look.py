@@ -33,12 +33,12 @@ from rich.table import Table
 
 from tests.disguises import CHANGES, Change
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import open_store
 from visage.errors import VisageError
 from visage.recognition import calibration
 from visage.recognition.decision import Decider
 from visage.recognition.enrolment import USABLE, prominence
 from visage.recognition.recognizer import Recognizer
+from visage.storage.sqlite import open_store
 from visage.types import Face, Image
 from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits, decode, encode_jpeg

@@ -37,10 +37,10 @@ from benchmarks.peers import ways as peer_ways
 from tests.api.conftest import Server, start
 from tests.photos import fetch
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import open_store
 from visage.recognition import calibration
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
+from visage.storage.sqlite import open_store
 from visage.types import NewPhoto, Quality
 from visage.vision.detect import Detector
 from visage.vision.embed import DIMENSION, MODEL_NAME, unit

@@ -27,10 +27,10 @@ from rich.table import Table
 
 from tests.films import WIDTH, Actor, Place, Script, Tally, cut_out, show
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import open_store
 from visage.recognition import calibration
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
+from visage.storage.sqlite import open_store
 from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits, decode
 from visage.vision.pipeline import Pipeline

@@ -10,11 +10,11 @@ import pytest
 
 from tests.photos import fetch
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import open_store
 from visage.recognition import calibration
 from visage.recognition import recognizer as recognizer_module
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
+from visage.storage.sqlite import open_store
 from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits
 from visage.vision.models import DLIB, MTCNN

@@ -22,10 +22,10 @@ from tests.api.conftest import VISAGE, Server, client, free_port, server
 from tests.recognition.test_crowd import portraits
 from tests.recognition.test_rehearsal import album, crowd
 from visage import __version__, cli
-from visage.bank.sqlite import FILE_NAME, open_store
 from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
+from visage.storage.sqlite import FILE_NAME, open_store
 from visage.vision import models, weights
 from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.image import encode_jpeg

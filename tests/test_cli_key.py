@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bank.killing import fill, names
+from tests.storage.killing import fill, names
 from tests.test_cli import desk, refusal, said, visage
-from visage.bank.keys import KeySource
-from visage.bank.sqlite import FILE_NAME, open_store
-from visage.bank.vault import key_to_text, new_key
+from visage.storage.keys import KeySource
+from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.vault import key_to_text, new_key
 
 __all__ = ["desk"]
 

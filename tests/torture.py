@@ -23,11 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bank.killing import SCENARIOS
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
+from tests.storage.killing import SCENARIOS
 from visage import __version__
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import open_store
+from visage.storage.sqlite import open_store
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "durability.md"
@@ -157,12 +157,12 @@ def main() -> None:
         print(outcome.kills, "kills,", outcome.acknowledged, "acknowledged")  # noqa: T201
         steps = {}
         for scenario in SCENARIOS:
-            command = [sys.executable, "-m", "tests.bank.killing", scenario, f"{temporary}/{scenario}", "1"]
+            command = [sys.executable, "-m", "tests.storage.killing", scenario, f"{temporary}/{scenario}", "1"]
             steps[scenario] = int(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
             print(scenario, steps[scenario])  # noqa: T201
-        command = [sys.executable, "-m", "pytest", "-q", "-k", "flipped", "tests/bank/test_damage.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "-k", "flipped", "tests/storage/test_damage.py"]
         flips = subprocess.run(command, cwd=ROOT, env=os.environ | {"FLIPS": str(FLIPS)}, check=False).returncode
-        command = [sys.executable, "-m", "pytest", "-q", "tests/bank/test_together.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "tests/storage/test_together.py"]
         told = os.environ | {"TOGETHER": str(STORIES)}
         together = subprocess.run(command, cwd=ROOT, env=told, check=False).returncode
     rows = [

@@ -19,11 +19,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.api.conftest import VISAGE, Server, free_port, start
 from tests.api.test_live import ask, frame
-from visage.api.access import Guesses
+from visage.admin.access import Guesses
+from visage.admin.keys import Role
 from visage.api.app import create_app
-from visage.api.roles import ACCOUNTED, ROLES, UNACCOUNTED_POSTS, Operations
-from visage.api.security import keys_required
-from visage.bank.access import Role
+from visage.api.gate.roles import ACCOUNTED, ROLES, UNACCOUNTED_POSTS, Operations
+from visage.api.wire.security import keys_required
 from visage.errors import TooManyGuesses
 from visage.settings import Settings
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import Server
-from visage.bank import audit
+from visage.admin import audit
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.api.conftest import VISAGE, free_port
-from visage.api.https import CERTIFICATE_FILE, ensure_certificate, hosts_of, lan_addresses, reachable_at
+from visage.api.wire.https import CERTIFICATE_FILE, ensure_certificate, hosts_of, lan_addresses, reachable_at
 from visage.cli.client import trusting
 
 HOSTS = ["localhost", "127.0.0.1", "::1"]

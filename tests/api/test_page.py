@@ -10,7 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from tests.api.conftest import Server
-from visage.api import errors, page
+from visage.api import errors
+from visage.api.wire import page
 
 SCRIPT = b"console.log('hello');" * 100
 

@@ -138,9 +138,9 @@ def test_the_command_lists_before_it_forgets(
 ) -> None:
     from datetime import UTC, datetime, timedelta
 
-    from visage.bank.preferences import PreferenceStore
-    from visage.bank.retention import MARK, SINCE
-    from visage.bank.sqlite import open_store
+    from visage.admin.preferences import PreferenceStore
+    from visage.service.retention import MARK, SINCE
+    from visage.storage.sqlite import open_store
 
     at = ["--data-dir", str(tmp_path / "data")]
     said(visage("register", "Barack", photos["obama"], *at))

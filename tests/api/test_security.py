@@ -16,8 +16,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.api.conftest import Server
-from visage.api.connection import BODY_GRACE_S, HEADERS_TIMEOUT_S, MAX_HEADER_BYTES
-from visage.api.security import own_hosts
+from visage.api.wire.connection import BODY_GRACE_S, HEADERS_TIMEOUT_S, MAX_HEADER_BYTES
+from visage.api.wire.security import own_hosts
 from visage.settings import Settings
 
 NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from tests.api.conftest import Server
 from tests.attacks.bombs import encoded, noise
 from tests.attacks.conftest import MB, BareLive, frame, peak
-from visage.api.websocket import KEEPALIVE_S, MAX_FRAGMENTS
+from visage.api.wire.websocket import KEEPALIVE_S, MAX_FRAGMENTS
 
 TEXT, BINARY, CLOSE, PING, PONG, MORE = 1, 2, 8, 9, 10, 0
 

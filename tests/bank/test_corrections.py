@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
 from visage.bank import bank as bank_module
-from visage.bank import sqlite
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import FILE_NAME, open_store
 from visage.bank.store import person_to_json
 from visage.errors import BankError, CannotUndo, DamagedPerson, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
+from visage.storage import sqlite
+from visage.storage.sqlite import FILE_NAME, open_store
 from visage.types import NewPhoto, Person, Quality, Undo
 
 OPENER = Callable[..., MemoryBank]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import open_store
 from visage.bank.views import SAME_VIEW, template_weights, views_of
+from visage.storage.sqlite import open_store
 from visage.types import NewPhoto, Quality
 from visage.vision.embed import unit
 

@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.api import conftest
 from tests.e2e.conftest import PHONE, Home, Visits
-from visage.api.page import FOLDER
+from visage.api.wire.page import FOLDER
 
 SERVE = """#!{python}
 from pathlib import Path
-from visage.api import page
+from visage.api.wire import page
 page.install.__defaults__ = (Path({folder!r}),)
 from visage.cli import app
 app()

@@ -19,14 +19,14 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from websockets.sync.client import connect
 
 from tests.api.conftest import VISAGE, start
-from tests.bank.test_backup import back_up
 from tests.e2e import scenes
 from tests.e2e.conftest import PHONE, Camera, Home, Visits
 from tests.e2e.scenes import ASTRONAUT, BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING
-from visage.bank.keys import add_recovery_key
-from visage.bank.preferences import PreferenceStore
-from visage.bank.retention import MARK, SINCE
-from visage.bank.sqlite import open_store
+from tests.storage.test_backup import back_up
+from visage.admin.preferences import PreferenceStore
+from visage.service.retention import MARK, SINCE
+from visage.storage.rekeying import add_recovery_key
+from visage.storage.sqlite import open_store
 
 _FRAMES_A_VIEW = 90
 """Three seconds of the fake camera."""

@@ -15,11 +15,11 @@ from PIL import ImageEnhance, ImageFilter, ImageOps
 from tests.conftest import make_recognizer
 from tests.recognition.test_recognizer import enrol, no_face
 from visage.bank.bank import MemoryBank
-from visage.bank.sqlite import FILE_NAME, open_store
 from visage.errors import FaceNotUsable, NoFaceDetected, PersonNotFound, SightingNotFound
 from visage.recognition.decision import Likeness
 from visage.recognition.recognizer import Recognizer
 from visage.recognition.sightings import Sightings
+from visage.storage.sqlite import FILE_NAME, open_store
 from visage.types import Issue, NewPhoto, Quality, Status, Undo
 from visage.vision.embed import DIMENSION
 from visage.vision.pipeline import Pipeline

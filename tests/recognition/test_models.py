@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from tests.recognition.test_rehearsal import crowd
-from visage.bank.keys import KeySource
 from visage.errors import InstallationError, NoCalibration, UnknownModel
 from visage.recognition import calibration
-from visage.recognition.recognizer import Recognizer, open_recognizer
+from visage.recognition.recognizer import Recognizer
+from visage.service.opening import open_recognizer
+from visage.storage.keys import KeySource
 from visage.types import Image, Status
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.models import DEFAULT_SAMENESS, DLIB, MOBILEFACENET, SFACE

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tests.recognition.test_recognizer import enrol
 from visage.bank.bank import Looks, MemoryBank
-from visage.bank.sqlite import open_store
 from visage.recognition.recognizer import Recognizer
 from visage.recognition.report import MAX_PAIRS, Report, make_report
+from visage.storage.sqlite import open_store
 from visage.types import NewPhoto, Person, Photo, Quality
 from visage.vision.embed import unit
 

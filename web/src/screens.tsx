@@ -7,7 +7,7 @@ import type { Key } from "./lib/i18n";
 
 /**
  * Every screen: its address, who may see it, and its place in the navigation. A new one is a line here, a line in
- * SCREENS of src/visage/api/page.py and in src/service-worker.js, and a folder in features/. All but Live are loaded when they are opened.
+ * SCREENS of src/visage/api/wire/page.py and in src/service-worker.js, and a folder in features/. All but Live are loaded when they are opened.
  */
 export interface Screen {
   path: string;

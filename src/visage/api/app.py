@@ -19,20 +19,21 @@ from starlette.formparsers import MultiPartParser
 from starlette.middleware.cors import CORSMiddleware
 
 from visage import __version__
-from visage.api import errors, live, page
-from visage.api.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, PatientProtocol
+from visage.api import errors
 from visage.api.deps import MAX_IMAGES
-from visage.api.guard import Guard
-from visage.api.https import ensure_certificate, hosts_of, print_invitation, reachable_at
-from visage.api.listening import Connections, Loop, Summed, listen
-from visage.api.middleware import BodyLimit, RequestId
+from visage.api.gate.guard import Guard
+from visage.api.gate.roles import Operations
 from visage.api.openapi import describe_access
-from visage.api.roles import Operations
-from visage.api.routes import access, corrections, faces, health, keeping, people, unknowns
-from visage.api.security import Door, SecureHeaders, keys_required, listed, own_hosts
-from visage.api.service import Service
-from visage.api.websocket import KEEPALIVE_S, LiveProtocol
+from visage.api.v1 import access, corrections, faces, health, keeping, live, people, unknowns
+from visage.api.wire import page
+from visage.api.wire.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, PatientProtocol
+from visage.api.wire.https import ensure_certificate, hosts_of, print_invitation, reachable_at
+from visage.api.wire.listening import Connections, Loop, Summed, listen
+from visage.api.wire.middleware import BodyLimit, RequestId
+from visage.api.wire.security import Door, SecureHeaders, keys_required, listed, own_hosts
+from visage.api.wire.websocket import KEEPALIVE_S, LiveProtocol
 from visage.errors import VisageError
+from visage.service.service import Service
 from visage.settings import Settings
 
 log = logging.getLogger("visage")

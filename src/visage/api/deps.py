@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from fastapi import Depends, File, Form, UploadFile
 from fastapi.requests import HTTPConnection
 
-from visage.api.access import Principal
-from visage.api.service import Service
+from visage.admin.access import Principal
 from visage.errors import InvalidValue
 from visage.recognition.enrolment import MAX_METADATA_BYTES, fits
 from visage.recognition.recognizer import Recognizer
+from visage.service.service import Service
 from visage.types import Box, Consent
 
 MAX_IMAGES = 10

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from visage import errors
+from visage.admin.keys import Role
+from visage.api.envelope import ErrorEnvelope
 from visage.api.errors import status_of
-from visage.api.roles import ROLES
-from visage.api.schemas import ErrorEnvelope
-from visage.bank.access import Role
+from visage.api.gate.roles import ROLES
 from visage.errors import HostNotAllowed, InvalidValue, NotReady, VisageError
 
 Responses = dict[int | str, dict[str, Any]]

@@ -15,6 +15,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -23,7 +24,6 @@ from typing import IO, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visage.bank.access import Transactions
 from visage.bank.index import Index
 from visage.bank.store import CounterExample, Store, StoredPhoto, person_from_json, person_to_json
 from visage.bank.views import SAME_VIEW, template_weights, views_of
@@ -174,7 +174,7 @@ class MemoryBank:
             raise
 
     @property
-    def transaction(self) -> Transactions:
+    def transaction(self) -> Callable[[], AbstractContextManager[Any]]:
         """Begins a transaction on the bank's database, for the tables that lie beside it."""
         return self._store.transaction
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, Any, Protocol
 
-import sqlalchemy as sa
-
 from visage.types import Consent, Embedding, Person, Photo, Undo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -176,7 +174,7 @@ class Store(Protocol):
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """Remove undos, and rejected looks that only they could have brought back."""
 
-    def transaction(self) -> AbstractContextManager[sa.Connection]:
+    def transaction(self) -> AbstractContextManager[Any]:
         """One transaction, for the tables that lie beside the bank's: `access.py`, `audit.py`.
 
         Raises:

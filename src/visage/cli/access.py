@@ -9,7 +9,7 @@ import httpx
 import typer
 from rich.table import Column, Table
 
-from visage.bank.access import Role
+from visage.admin.keys import Role
 from visage.cli.client import ApiKey, AsJson, DataDir, Url, call, request, with_client
 from visage.cli.console import cell, out, plain, say
 from visage.errors import VisageError

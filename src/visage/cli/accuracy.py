@@ -15,9 +15,9 @@ from visage.cli.client import DataDir, read_settings
 from visage.cli.console import cell, err, out, say
 from visage.errors import InstallationError
 from visage.recognition import calibration
+from visage.recognition.calibration import sameness_of
 from visage.recognition.dataset import LabelledFaces, embed_folder, read_groups
 from visage.recognition.decision import Decider
-from visage.recognition.recognizer import sameness_of
 from visage.recognition.rehearsal import MIN_GROUP, Rehearsal, rehearse, rehearse_groups
 from visage.settings import Settings
 from visage.vision import models

@@ -17,11 +17,11 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from visage.api.app import PREFIX, create_app
-from visage.api.https import CERTIFICATE_FILE
-from visage.bank.sqlite import read_key_record
+from visage.api.wire.https import CERTIFICATE_FILE
 from visage.cli.console import err
 from visage.errors import InstallationError, VisageError
 from visage.settings import Settings
+from visage.storage.sqlite import read_key_record
 
 T = TypeVar("T")
 

@@ -17,18 +17,18 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from visage.api.app import PREFIX, create_app
-from visage.api.service import key_source
 from visage.bank.bank import MemoryBank
-from visage.bank.keys import KEY_FILE_NAME
-from visage.bank.sqlite import FILE_NAME, OLD_NAME, open_store
 from visage.cli import benchmark
 from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting
 from visage.cli.console import cell, err, out, say
 from visage.cli.models import chosen
 from visage.errors import InstallationError, VisageError
 from visage.recognition import calibration
-from visage.recognition.recognizer import open_recognizer
+from visage.service.opening import open_recognizer
+from visage.service.service import key_source
 from visage.settings import Settings
+from visage.storage.keys import KEY_FILE_NAME
+from visage.storage.sqlite import FILE_NAME, OLD_NAME, open_store
 from visage.vision import models, weights
 from visage.vision.image import Limits
 

@@ -17,13 +17,13 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from visage.api.app import PREFIX
-from visage.api.service import key_source
-from visage.bank import backup as backups
-from visage.bank.restore import Secrets, put_in_place, stage
-from visage.bank.sqlite import FILE_NAME, SET_ASIDE, clear_stage, lock, open_store
 from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
 from visage.cli.console import err, say
 from visage.errors import InstallationError, VisageError
+from visage.service.restore import Secrets, put_in_place, stage
+from visage.service.service import key_source
+from visage.storage import backup as backups
+from visage.storage.sqlite import FILE_NAME, SET_ASIDE, clear_stage, lock, open_store
 
 Report = Callable[[int, int], None]
 

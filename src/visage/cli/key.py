@@ -9,16 +9,16 @@ from typing import Annotated
 
 import typer
 
-from visage.api.service import key_source
-from visage.bank import keys
-from visage.bank.keys import KeyRecord, KeySource
-from visage.bank.sql import SqlStore
-from visage.bank.sqlite import FILE_NAME, open_store, read_key_record
-from visage.bank.vault import Vault, key_to_text, new_key
 from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import say
 from visage.errors import InstallationError
+from visage.service.service import key_source
 from visage.settings import Settings
+from visage.storage import keys, rekeying
+from visage.storage.keys import KeyRecord, KeySource
+from visage.storage.sql import SqlStore
+from visage.storage.sqlite import FILE_NAME, open_store, read_key_record
+from visage.storage.vault import Vault, key_to_text, new_key
 
 key_app = typer.Typer(
     help="The key of the bank. All that is stored is encrypted; without its key nobody can read it, you neither.",
@@ -47,7 +47,7 @@ def status(data_dir: DataDir = None) -> None:
 def paper(data_dir: DataDir = None) -> None:
     """Make a recovery key to write down: it opens the bank should the key be lost. It is shown once."""
     with _opened(data_dir) as (_, _, store):
-        recovery_key = keys.add_recovery_key(store)
+        recovery_key = rekeying.add_recovery_key(store)
     say("Write this down and keep it where you keep papers, not on this computer:")
     say("")
     say(f"    {recovery_key}")
@@ -73,7 +73,7 @@ def recover(
         chosen = _ask_new_passphrase()
         store = open_store(current.data_dir, KeySource(master_key=key_to_text(key)))
         try:
-            keys.protect(store, current.data_dir, file, chosen)
+            rekeying.protect(store, current.data_dir, file, chosen)
         finally:
             store.close()
         say(f"The bank has a new passphrase. {_VOID}")
@@ -100,7 +100,7 @@ def rotate(
             say("")
             if not yes and not typer.confirm("Is it in its place? The old one will not open the bank any more."):
                 raise typer.Exit(1)
-        keys.rotate(store, source, current.data_dir, key)
+        rekeying.rotate(store, source, current.data_dir, key)
     say(f"The bank has a new key. Backups that you made keep the old one. {_VOID}")
 
 
@@ -118,7 +118,7 @@ def set_passphrase(
             )
         file = source.key_file(current.data_dir)
         chosen = None if remove else _ask_new_passphrase()
-        keys.protect(store, current.data_dir, file, chosen)
+        rekeying.protect(store, current.data_dir, file, chosen)
     if remove:
         say(f"The key is in {file.path}. Unset VISAGE_PASSPHRASE. {_VOID}")
     else:

@@ -16,11 +16,10 @@ from visage.cli.client import DataDir, read_settings
 from visage.cli.console import err, out, say
 from visage.errors import InputError, InstallationError
 from visage.recognition import calibration
-from visage.recognition.calibration import Calibration
+from visage.recognition.calibration import Calibration, sameness_of
 from visage.recognition.dataset import LabelledFaces, embed_folder
 from visage.recognition.decision import Decider
 from visage.recognition.evaluation import figures, halves
-from visage.recognition.recognizer import sameness_of
 from visage.recognition.rehearsal import rehearse
 from visage.settings import Settings
 from visage.types import Image

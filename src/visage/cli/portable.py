@@ -16,10 +16,10 @@ import typer
 from rich.progress import Progress
 
 from visage.api.app import PREFIX
-from visage.bank.archive import ArchivedPerson, open_archive, read_folders
 from visage.cli.client import ApiKey, DataDir, Url, parse_reply, request, with_client
 from visage.cli.console import err, say
 from visage.errors import InstallationError, InvalidArchive, VisageError
+from visage.service.archive import ArchivedPerson, open_archive, read_folders
 
 _AT_ONCE = 10  # photos in a request
 _Image = tuple[str, tuple[str, bytes]]

@@ -27,7 +27,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from visage.bank.views import SAME_VIEW
 from visage.errors import InstallationError, NoCalibration
+from visage.vision import models
 
 Doubles = NDArray[np.float64]
 
@@ -350,3 +352,14 @@ def _ascending(values: Doubles, weights: Doubles) -> Doubles:
             (v1, w1, n1), (v2, w2, n2) = blocks.pop(-2), blocks.pop()
             blocks.append(((v1 * w1 + v2 * w2) / (w1 + w2), w1 + w2, n1 + n2))
     return np.concatenate([np.full(count, value) for value, _, count in blocks])
+
+
+def sameness_of(chosen: models.EmbedderModel, measured: Calibration) -> models.Sameness:
+    """What the cosines of a model mean: those that as many strangers reach as with the default, and a view as near,
+    by the distance at which strangers usually are."""
+    if chosen.sameness is not None:
+        return chosen.sameness
+    rates = {
+        name: measured.threshold(persons=1, photos=1, fpir=far) for name, far in models.STRANGERS_WHO_REACH.items()
+    }
+    return models.Sameness(view=1 - (1 - SAME_VIEW) * (1 - measured.similarity_at(0.5, 1)), **rates)

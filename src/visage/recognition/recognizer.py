@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
@@ -17,23 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.bank import Hit, MemoryBank
-from visage.bank.keys import KeySource
-from visage.bank.sqlite import open_store
 from visage.bank.store import CounterExample
-from visage.bank.views import SAME_VIEW
 from visage.errors import (
     BankError,
     DuplicatePerson,
     FaceNotUsable,
     InputError,
-    InstallationError,
     NoFaceDetected,
     PhotoNotFound,
     SightingNotFound,
     VisageError,
 )
-from visage.recognition import calibration
-from visage.recognition.calibration import Calibration
 from visage.recognition.choosing import Meant, Offer, Offered, face_in, meant
 from visage.recognition.crowd import MAX_SAMPLE, Crowd, measure
 from visage.recognition.decision import Decider, Likeness
@@ -83,17 +76,13 @@ from visage.types import (
 from visage.vision import models
 from visage.vision.align import cut_out, portrait
 from visage.vision.image import Limits, decode, encode_jpeg
-from visage.vision.pipeline import MAX_FACES, Faces, Pipeline
+from visage.vision.pipeline import Faces, Pipeline
 
 CANDIDATES = 3
 """How many persons are reported for each face."""
 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
-
-_MAX_FIXED_FAR = 0.01
-_FIXED_FPIR = 0.01
-"""A fixed threshold that more strangers reach, of pairs, is another model's."""
 
 _PICTURE_QUALITY = 92
 """JPEG quality of stored portraits: embedded again they give nearly the same vector."""
@@ -744,74 +733,6 @@ def _likenesses(hits: Sequence[Hit], crowd: Crowd) -> list[Likeness]:
         Likeness(hit.person, hit.similarity, hit.quality, hit.rejected, crowd.shift_of(hit.person.person_id))
         for hit in hits
     ]
-
-
-def open_recognizer(
-    *,
-    data_dir: Path,
-    key: KeySource,
-    threads: int,
-    limits: Limits,
-    similarity_threshold: float | None,
-    target_fpir: float,
-    duplicate_policy: Literal["warn", "reject"],
-    max_faces: int = MAX_FACES,
-    model: str = models.DEFAULT_EMBEDDER.name,
-    detector: str = models.DEFAULT_DETECTOR.name,
-) -> Recognizer:
-    """Load the models, by name, and open the bank in a data directory.
-
-    Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
-    """
-    chosen, finds = models.embedder(model), models.detector(detector)
-    measured = calibration.load(chosen.space, data_dir)
-    sameness = sameness_of(chosen, measured)
-    store = open_store(data_dir, key)
-    bank = MemoryBank(store, model=chosen.space, dimension=chosen.dimension, same_view=sameness.view)
-    try:
-        if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
-            _must_fit(similarity_threshold, measured)
-        pipeline = Pipeline(
-            model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces
-        )
-    except BaseException:
-        bank.close()
-        raise
-    return Recognizer(
-        pipeline,
-        bank,
-        Decider(measured, target_fpir=target_fpir, similarity_threshold=similarity_threshold, sameness=sameness),
-        limits=limits,
-        duplicate_policy=duplicate_policy,
-        sameness=sameness,
-    )
-
-
-def _must_fit(threshold: float, measured: Calibration) -> None:
-    """A threshold that was chosen for one model may name everybody with another: to dlib all faces are alike to 0.8.
-
-    Raises:
-        InstallationError: too many strangers reach it.
-    """
-    reached = measured.far(threshold, 1)
-    if reached > _MAX_FIXED_FAR:
-        raise InstallationError(
-            f"With the model {measured.model} one pair of strangers in {max(1, round(1 / reached))} reaches "
-            f"VISAGE_SIMILARITY_THRESHOLD={threshold:g}. Unset it, or set one of this model's: "
-            f"{measured.threshold(persons=100, photos=1, fpir=_FIXED_FPIR):.2f} keeps strangers nameless in a bank "
-            "of a hundred"
-        )
-
-
-def sameness_of(chosen: models.EmbedderModel, measured: Calibration) -> models.Sameness:
-    """What the cosines of a model mean: those that as many strangers reach as with the default, and a view as near,
-    by the distance at which strangers usually are."""
-    if chosen.sameness is not None:
-        return chosen.sameness
-    rates = {
-        name: measured.threshold(persons=1, photos=1, fpir=far) for name, far in models.STRANGERS_WHO_REACH.items()
-    }
-    return models.Sameness(view=1 - (1 - SAME_VIEW) * (1 - measured.similarity_at(0.5, 1)), **rates)
 
 
 def _looks_of(photos: Sequence[NewPhoto]) -> list[Embedding]:

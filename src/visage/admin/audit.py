@@ -1,0 +1,226 @@
+"""The audit log: who did what to which id, with which outcome, when. No names.
+
+Each entry holds the SHA-256 of the one before, so that none can be changed, dropped or slipped in without every later
+hash being wrong. The end is anchored in a file beside the database: an end that was cut off, or an older database put
+in place, is noticed by the next start, which writes that down. Whoever may write both can forge both; only a head
+noted down elsewhere (`AuditCheck.head`) tells then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from visage.admin.database import Transactions, metadata
+from visage.bank.store import from_micros, to_micros
+from visage.errors import BankError, InvalidValue
+
+FILE_NAME = "audit.head"
+LOCAL = "local"
+CUT = "audit_cut"
+_ORIGIN = "0" * 64
+_MAX_FAULTS = 20
+
+audit_table = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the log.
+
+    Attributes:
+        number: 1, 2, 3, …
+        actor: the id of an API key, "local" where none is asked for, "unknown" for a wrong key.
+        operation: as in the OpenAPI document.
+        subject: ids, separated by spaces; the client's address for a wrong key.
+        outcome: "ok", or the error code.
+    """
+
+    number: int
+    at: datetime
+    actor: str
+    operation: str
+    subject: str | None
+    outcome: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCheck:
+    """Is the log whole?
+
+    Attributes:
+        entries: how many there are.
+        head: `number:hash` of the last; noted down elsewhere, it proves later that nothing before it was changed.
+        faults: what is wrong, in words; empty where nothing is.
+        cuts: entries that say that the log had been cut when the server was started.
+    """
+
+    entries: int
+    head: str
+    faults: tuple[str, ...]
+    cuts: tuple[AuditEntry, ...]
+
+
+class Audit:
+    """The log in the bank's database; used from one thread at a time.
+
+    Args:
+        transaction: begins a transaction there.
+        data_dir: where the end is anchored.
+
+    Raises:
+        BankError: it cannot be read or written.
+    """
+
+    def __init__(self, transaction: Transactions, data_dir: Path) -> None:
+        self._transaction = transaction
+        self._anchor = data_dir / FILE_NAME
+        with transaction() as connection:
+            fault = self._fault_of_end(connection)
+        if fault is not None:
+            self.append(LOCAL, CUT, None, fault)
+
+    def append(self, actor: str, operation: str, subject: str | None, outcome: str) -> None:
+        """Write an entry; it is durable when this returns.
+
+        Raises:
+            BankError: it could not be written.
+        """
+        with self._transaction() as connection:
+            number, previous = _end(connection)
+            content = (number + 1, to_micros(datetime.now(UTC)), actor, operation, subject, outcome, previous)
+            row = dict(zip(audit_table.c.keys(), (*content, _hash(content)), strict=True))
+            connection.execute(audit_table.insert(), row)
+        self._write_anchor(f"{row['number']}:{row['hash']}")
+
+    def page(self, limit: int, before: int | None = None) -> list[AuditEntry]:
+        """Entries, newest first; those with a smaller number than `before`."""
+        query = sa.select(audit_table).order_by(audit_table.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(audit_table.c.number < before)
+        with self._transaction() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def verify(self, expected_head: str | None = None) -> AuditCheck:
+        """Go through the whole log.
+
+        Args:
+            expected_head: a `head` of earlier, which must still be there.
+
+        Raises:
+            InvalidValue: that is no head.
+        """
+        wanted = _parse_head(expected_head) if expected_head is not None else None
+        faults: list[str] = []
+        cuts: list[AuditEntry] = []
+        number, previous = 0, _ORIGIN
+        met = wanted is None or wanted[0] == 0
+        with self._transaction() as connection:
+            for row in connection.execute(sa.select(audit_table).order_by(audit_table.c.number)):
+                content = tuple(row[:-1])
+                if row.number != number + 1:
+                    faults.append(f"Entries {number + 1} to {row.number - 1} are missing")
+                elif row.previous != previous:
+                    faults.append(f"Entry {row.number} does not follow entry {number}")
+                if row.hash != _hash(content):
+                    faults.append(f"Entry {row.number} was changed")
+                if row.operation == CUT:
+                    cuts.append(_entry(row))
+                met = met or wanted == (row.number, row.hash)
+                number, previous = row.number, row.hash
+            fault = self._fault_of_end(connection)
+        if fault is not None:
+            faults.append(_CUT_IN_WORDS[fault])
+        if not met:
+            faults.append("The head that you noted down is not in the log")
+        return AuditCheck(number, f"{number}:{previous}", tuple(faults[:_MAX_FAULTS]), tuple(cuts))
+
+    def _fault_of_end(self, connection: sa.Connection) -> str | None:
+        """What is wrong with the end; a crash may leave the anchor behind, never before it."""
+        end, _ = _end(connection)
+        try:
+            number, expected = _parse_head(self._anchor.read_text(encoding="ascii").strip())
+        except FileNotFoundError:
+            return "ANCHOR_MISSING" if end else None
+        except (OSError, ValueError, InvalidValue):
+            return "ANCHOR_UNREADABLE"
+        found = connection.scalar(sa.select(audit_table.c.hash).where(audit_table.c.number == number))
+        return None if found == expected else "END_MISSING"
+
+    def _write_anchor(self, head: str) -> None:
+        draft = self._anchor.with_suffix(".new")
+        try:
+            draft.unlink(missing_ok=True)  # a link, perhaps
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(head + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._anchor)
+        except OSError as exc:
+            raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
+
+
+def replace_audit(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put another log, as rows, in the place of the one that came with a bank. The triggers that keep a log whole are
+    away for that while."""
+    query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'"
+    triggers = connection.execute(sa.text(query)).all()
+    for name, _ in triggers:
+        connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    connection.execute(audit_table.delete())
+    if rows:
+        connection.execute(audit_table.insert(), list(rows))
+    for _, statement in triggers:
+        connection.exec_driver_sql(statement)
+
+
+_CUT_IN_WORDS = {
+    "ANCHOR_MISSING": f"The file {FILE_NAME}, which holds the end of the log, is missing",
+    "ANCHOR_UNREADABLE": f"The file {FILE_NAME}, which holds the end of the log, cannot be read",
+    "END_MISSING": "The end of the log is missing, or an older database was put in place",
+}
+
+
+def _end(connection: sa.Connection) -> tuple[int, str]:
+    row = connection.execute(
+        sa.select(audit_table.c.number, audit_table.c.hash).order_by(audit_table.c.number.desc()).limit(1)
+    ).first()
+    return (0, _ORIGIN) if row is None else (row.number, row.hash)
+
+
+def _hash(content: tuple[object, ...]) -> str:
+    """SHA-256 of number, time, actor, operation, subject, outcome and the hash of the entry before, hexadecimal."""
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parse_head(head: str) -> tuple[int, str]:
+    number, _, hash_ = head.partition(":")
+    if not (number.isascii() and number.isdecimal() and len(number) < 19 and len(hash_) == 64):
+        raise InvalidValue.of("head", "must be NUMBER:HASH, as `visage audit verify` prints it")
+    return int(number), hash_
+
+
+def _entry(row: sa.Row[tuple[object, ...]]) -> AuditEntry:
+    return AuditEntry(row.number, from_micros(row.at), row.actor, row.operation, row.subject, row.outcome, row.hash)

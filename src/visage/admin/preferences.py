@@ -1,0 +1,86 @@
+"""What a carer may change while the server runs, and the bank's memory of time, kept beside the people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from visage.admin.database import Transactions, metadata
+from visage.bank.store import from_micros, to_micros
+
+preferences_table = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON; tells of the installation, not of a person
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What is in force.
+
+    Attributes:
+        target_fpir: how many of the strangers seen may be given a name, a fraction.
+        retention_days: forget who was not seen for so long; None for never.
+        remember_last_seen: keep when each person was seen last.
+        require_consent: register nobody without a consent record.
+    """
+
+    target_fpir: float = 0.01
+    retention_days: int | None = None
+    remember_last_seen: bool = False
+    require_consent: bool = False
+
+    @property
+    def keeps_last_seen(self) -> bool:
+        """Retention cannot do without."""
+        return self.remember_last_seen or self.retention_days is not None
+
+
+class PreferenceStore:
+    """Named values in the bank's database.
+
+    Args:
+        transaction: begins a transaction there.
+    """
+
+    def __init__(self, transaction: Transactions) -> None:
+        self._transaction = transaction
+
+    def read(self) -> dict[str, Any]:
+        """All values.
+
+        Raises:
+            BankError: they cannot be read.
+        """
+        with self._transaction() as connection:
+            rows = connection.execute(sa.select(preferences_table)).all()
+            return {row.name: json.loads(row.value) for row in rows}
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Keep values; None removes one.
+
+        Raises:
+            BankError: nothing was changed.
+        """
+        columns = preferences_table.c
+        with self._transaction() as connection:
+            for name, value in values.items():
+                connection.execute(preferences_table.delete().where(columns.name == name))
+                if value is not None:
+                    connection.execute(preferences_table.insert(), {"name": name, "value": json.dumps(value)})
+
+    def time(self, name: str) -> datetime | None:
+        """A moment that was kept."""
+        micros = self.read().get(name)
+        return from_micros(micros) if isinstance(micros, int) else None
+
+    def keep_time(self, name: str, moment: datetime | None) -> None:
+        """Keep a moment; None forgets it."""
+        self.write({name: None if moment is None else to_micros(moment)})

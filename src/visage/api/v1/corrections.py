@@ -1,0 +1,166 @@
+"""Saying that Visage is wrong or right, and taking that back; what to look at in the bank."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from visage import errors
+from visage.admin.keys import Role
+from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep, clean_box
+from visage.api.envelope import Envelope
+from visage.api.openapi import refusals
+from visage.api.v1 import schemas
+from visage.api.v1.schemas import BankReport, Confirmed, Merge, Merged, Undo, WhichIdentification
+from visage.errors import Forbidden, InvalidValue
+from visage.types import Box
+
+router = APIRouter(tags=["corrections"])
+
+_EITHER_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": WhichIdentification.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {
+                        "image": {
+                            "type": "string",
+                            "contentMediaType": "application/octet-stream",
+                            "description": "JPEG or PNG",
+                        },
+                        "box": {
+                            "type": "string",
+                            "description": "Which face is meant, where it is not the likest: a JSON object with `x`, "
+                            "`y`, `width`, `height`, in pixels",
+                        },
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+async def identification_or_image(request: Request) -> str | tuple[bytes, Box | None]:
+    """The id of an identification, from a JSON body; or an image and perhaps a box in it, from a form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=1) as form:
+            image, box = form.get("image"), form.get("box")
+            if not isinstance(image, UploadFile):
+                raise InvalidValue.of("image", "must be a file")
+            if isinstance(box, UploadFile):
+                raise InvalidValue.of("box", "must be text")
+            return await image.read(), None if box is None else clean_box("box", box)
+    try:
+        if kind != "application/json":
+            raise InvalidValue.of("body", "must be JSON or a form, and its Content-Type must say so")
+        return WhichIdentification.model_validate_json(await request.body()).identification_id
+    except ValidationError as exc:
+        raise InvalidValue.of("identification_id", "send it as JSON, or an image as a form") from exc
+
+
+@router.post(
+    "/persons/{person_id}/not-me",
+    operation_id="not_me",
+    openapi_extra=_EITHER_BODY,
+    responses=refusals(
+        errors.InvalidImage,
+        errors.NoFaceDetected,
+        errors.ImageTooLarge,
+        errors.TooMuchWork,
+        errors.PersonNotFound,
+        errors.SightingNotFound,
+        errors.Overloaded,
+        errors.BankError,
+    ),
+)
+async def not_me(
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    person_id: str,
+    rejected: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
+) -> Envelope[Undo]:
+    """ "That's wrong": the face in an identification, or in an image, is not this person. It is not called by this
+    name again; its embedding is kept for that, its picture is not."""
+    if isinstance(rejected, str):
+        undo = await service.store(recognizer.reject_sighting, person_id, rejected)
+    else:
+        undo = await service.compute(recognizer.reject_image, person_id, *rejected)
+    return Envelope(data=schemas.undo(undo))
+
+
+@router.post(
+    "/persons/{person_id}/is-me",
+    operation_id="is_me",
+    openapi_extra=_EITHER_BODY,
+    responses=refusals(
+        errors.InvalidImage,
+        errors.NoFaceDetected,
+        errors.FaceNotUsable,
+        errors.ImageTooLarge,
+        errors.TooMuchWork,
+        errors.PersonNotFound,
+        errors.SightingNotFound,
+        errors.Overloaded,
+        errors.BankError,
+    ),
+)
+async def is_me(
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    person_id: str,
+    confirmed: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
+) -> Envelope[Confirmed]:
+    """ "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
+    where it shows something new, and an older "that's wrong" about this face holds no longer."""
+    if isinstance(confirmed, str):
+        confirmation = await service.store(recognizer.confirm_sighting, person_id, confirmed)
+    else:
+        confirmation = await service.compute(recognizer.confirm_image, person_id, *confirmed)
+    return Envelope(data=schemas.confirmed(confirmation))
+
+
+@router.post(
+    "/persons/{person_id}/merge",
+    operation_id="merge_persons",
+    responses=refusals(errors.PersonNotFound, errors.BankError),
+)
+async def merge_persons(
+    recognizer: RecognizerDep, service: ServiceDep, person_id: str, other: Merge
+) -> Envelope[Merged]:
+    """Two persons are one: the photos of the other move over, and the other goes."""
+    undo = await service.store(recognizer.merge, person_id, other.source)
+    return Envelope(data=schemas.merged(undo, recognizer.bank.person(undo.person_id)))
+
+
+@router.post(
+    "/undo/{undo_id}",
+    operation_id="undo",
+    responses=refusals(errors.UndoNotFound, errors.CannotUndo, errors.BankError),
+)
+async def undo(
+    recognizer: RecognizerDep, service: ServiceDep, principal: PrincipalDep, undo_id: str
+) -> Envelope[Undo]:
+    """Take back a "not-me", an "is-me" or a merge, for 30 days. A viewer may take back a not-me only."""
+    of_viewer = recognizer.bank.correction(undo_id).kind == "not-me"
+    if not of_viewer and (principal is None or not principal.role.may(Role.EDITOR)):
+        raise Forbidden("To take that back needs the role editor")
+    return Envelope(data=schemas.undo(await service.store(recognizer.bank.undo, undo_id)))
+
+
+@router.get("/bank/report", operation_id="bank_report", responses=refusals())
+async def bank_report(recognizer: RecognizerDep, service: ServiceDep) -> Envelope[BankReport]:
+    """Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, whether the
+    people here look more alike than most, and whom the camera has seen."""
+    report = await service.store(recognizer.report)
+    advice = await service.store(recognizer.advice)
+    closeness = await service.store(recognizer.closeness)
+    return Envelope(data=schemas.bank_report(report, closeness, advice, recognizer.seen()))

@@ -1,0 +1,83 @@
+"""Faces before the camera that nobody knows, until they are named or forgotten."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from visage import errors
+from visage.api.deps import ConsentField, MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
+from visage.api.envelope import Envelope
+from visage.api.openapi import refusals
+from visage.api.v1 import schemas
+from visage.api.v1.schemas import Confirmed, Registration, UnknownDismissed, UnknownFaces, WhichPerson
+
+router = APIRouter(tags=["unknowns"])
+
+
+@router.get("/unknowns", operation_id="list_unknowns", responses=refusals())
+async def list_unknowns(recognizer: RecognizerDep) -> Envelope[UnknownFaces]:
+    """Faces of the running sessions that nobody knows, the latest first; in memory only, for ten minutes."""
+    return Envelope(data=schemas.unknown_faces(recognizer.unknowns.all()))
+
+
+@router.get(
+    "/unknowns/{unknown_id}/picture",
+    operation_id="get_unknown_picture",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+        **refusals(errors.UnknownNotFound),
+    },
+)
+async def get_unknown_picture(recognizer: RecognizerDep, unknown_id: str) -> Response:
+    """The best picture of such a face, a JPEG."""
+    picture = recognizer.unknowns.get(unknown_id).photo.picture
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
+
+
+@router.delete("/unknowns/{unknown_id}", operation_id="dismiss_unknown", responses=refusals(errors.UnknownNotFound))
+async def dismiss_unknown(recognizer: RecognizerDep, unknown_id: str) -> Envelope[UnknownDismissed]:
+    """Forget such a face; as long as it stays before the camera it does not come up again."""
+    recognizer.unknowns.dismiss(unknown_id)
+    return Envelope(data=UnknownDismissed(unknown_id=unknown_id))
+
+
+@router.post(
+    "/unknowns/{unknown_id}/register",
+    operation_id="register_unknown",
+    responses=refusals(errors.UnknownNotFound, errors.DuplicatePerson, errors.BankError),
+)
+async def register_unknown(
+    *,
+    recognizer: RecognizerDep,
+    service: ServiceDep,
+    unknown_id: str,
+    name: NameField,
+    relationship: RelationshipField,
+    metadata: MetadataField,
+    consent: ConsentField,
+) -> Envelope[Registration]:
+    """Name such a face: as register, without an image."""
+    enrolment = await service.store(
+        recognizer.enrol_unknown,
+        unknown_id,
+        name=name,
+        relationship=relationship,
+        metadata=metadata,
+        consent=consent,
+    )
+    return Envelope(data=schemas.registration(enrolment))
+
+
+@router.post(
+    "/unknowns/{unknown_id}/confirm",
+    operation_id="confirm_unknown",
+    responses=refusals(errors.UnknownNotFound, errors.PersonNotFound, errors.BankError),
+)
+async def confirm_unknown(
+    recognizer: RecognizerDep, service: ServiceDep, unknown_id: str, who: WhichPerson
+) -> Envelope[Confirmed]:
+    """Such a face is someone who is remembered: as is-me, by the best picture of it."""
+    return Envelope(
+        data=schemas.confirmed(await service.store(recognizer.confirm_unknown, unknown_id, who.person_id))
+    )

@@ -1,0 +1,1 @@
+"""Below the routes: sockets, protocols, bodies, headers, certificates, the page's files."""
