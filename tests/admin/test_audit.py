@@ -142,9 +142,9 @@ def test_a_head_that_was_noted_down_finds_a_log_that_was_written_anew(tmp_path: 
 
 def test_a_log_that_cannot_be_anchored_says_so(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
-        (tmp_path / "audit.new").mkdir()
+        (tmp_path / "audit.head.new").mkdir()
         with pytest.raises(BankError):
             log.append("local", "register", None, "ok")
-        (tmp_path / "audit.new").rmdir()
+        (tmp_path / "audit.head.new").rmdir()
         log.append("local", "register", None, "ok")
         assert log.verify().faults == ()

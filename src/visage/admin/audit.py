@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from visage import durable
 from visage.admin.database import Transactions, metadata
 from visage.bank.store import from_micros, to_micros
 from visage.errors import BankError, InvalidValue
@@ -168,15 +168,8 @@ class Audit:
         return None if found == expected else "END_MISSING"
 
     def _write_anchor(self, head: str) -> None:
-        draft = self._anchor.with_suffix(".new")
         try:
-            draft.unlink(missing_ok=True)  # a link, perhaps
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(head + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._anchor)
+            durable.replace(self._anchor, f"{head}\n".encode())
         except OSError as exc:
             raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
 

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from visage.api.app import PREFIX
 from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
 from visage.cli.console import err, say
+from visage.durable import sync, sync_descriptor
 from visage.errors import InstallationError, VisageError
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.service.service import key_source
@@ -53,9 +54,10 @@ def backup(
             else:
                 _from_server(url, api_key, data_dir, target)
             target.flush()
-            os.fsync(target.fileno())
+            sync_descriptor(target.fileno())
         backups.verify_checksum(draft)
         draft.rename(path)
+        sync(path.parent)
     except OSError as exc:
         raise InstallationError(f"{path} cannot be written: {exc.strerror}") from exc
     finally:

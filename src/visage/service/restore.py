@@ -29,6 +29,7 @@ from visage.admin.audit import audit_table, replace_audit
 from visage.admin.keys import keys_table, sessions_table
 from visage.admin.preferences import PreferenceStore, preferences_table
 from visage.bank.store import Erasure, from_micros, to_micros
+from visage.durable import sync
 from visage.errors import BankError, InvalidBackup
 from visage.service.retention import SINCE
 from visage.storage import keys
@@ -47,7 +48,6 @@ from visage.storage.sqlite import (
     journal_of,
     make_stage,
     open_store,
-    sync,
 )
 from visage.storage.vault import Slot, Vault, key_from_text, key_to_text, new_key, passphrase_slot, recovery_slot
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from visage.durable import sync
 from visage.errors import InvalidBackup
-from visage.storage.sqlite import FILE_NAME, is_known_revision, make_empty, sync
+from visage.storage.sqlite import FILE_NAME, is_known_revision, make_empty
 from visage.storage.vault import Vault
 
 log = logging.getLogger("visage")

@@ -8,12 +8,11 @@ that the bank was there, and is gone.
 from __future__ import annotations
 
 import logging
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from visage import durable
 from visage.errors import BankError, DamagedPerson
 from visage.storage.vault import (
     Slot,
@@ -89,13 +88,7 @@ class KeyFile:
             BankError: it cannot be written.
         """
         try:
-            self.draft.unlink(missing_ok=True)
-            descriptor = os.open(self.draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(f"{_HEADER}{key_to_text(key)}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            _sync_folder(self.path.parent)
+            durable.create(self.draft, f"{_HEADER}{key_to_text(key)}\n".encode())
         except OSError as exc:
             raise BankError(f"The key file {self.path.name} cannot be written: {exc.strerror}") from exc
 
@@ -105,7 +98,7 @@ class KeyFile:
         try:
             if self.draft.exists():
                 self.draft.replace(self.path)
-                _sync_folder(self.path.parent)
+                durable.sync(self.path.parent)
         except OSError as exc:
             log.warning(
                 "The key file %s cannot be written: %s. The bank's key is in %s",
@@ -268,27 +261,13 @@ def check_passphrase(passphrase: str) -> None:
 
 
 def erase_file(path: Path) -> None:
-    """Overwrite a file with zeros and remove it; one that is not there is no error.
-
-    Of a link, and of a file that has another name too, only this name is removed: what lies behind it may be
-    anybody's.
+    """As `durable.erase`.
 
     Raises:
         BankError: it cannot be.
     """
     try:
-        found = path.lstat()
-        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-            with os.fdopen(descriptor, "r+b", buffering=0) as file:
-                left = os.fstat(descriptor).st_size
-                while left > 0:
-                    left -= file.write(bytes(min(left, 2**20)))
-                os.fsync(descriptor)
-        path.unlink()
-        _sync_folder(path.parent)
-    except FileNotFoundError:
-        return
+        durable.erase(path)
     except OSError as exc:
         raise BankError(f"{path.name} cannot be removed: {exc.strerror}") from exc
 
@@ -307,11 +286,3 @@ def _read(path: Path) -> bytes | None:
         return key_from_text(lines[0] if len(lines) == 1 else "")
     except BankError as exc:
         raise BankError(f"The key file {path.name} is damaged. Put it back from your copy") from exc
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,6 +31,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.pool import StaticPool
 
 from visage.bank.store import to_micros
+from visage.durable import sync, sync_descriptor
 from visage.errors import BankError
 from visage.storage import keys
 from visage.storage.keys import KeyRecord, KeySource
@@ -331,7 +332,7 @@ def _mark(lock_file: IO[bytes], store: SqlStore) -> None:
         _, bank_id, _ = store.vault()
         lock_file.write(f"{bank_id}\n".encode())
         lock_file.flush()
-        os.fsync(lock_file.fileno())
+        sync_descriptor(lock_file.fileno())
 
 
 def _create(data_dir: Path, source: KeySource) -> None:
@@ -448,15 +449,6 @@ def _copy(source: Path, target: Path) -> None:
 def journal_of(path: Path) -> Path:
     """Where SQLite notes how to take back what a killed process had begun."""
     return path.with_name(f"{path.name}-journal")
-
-
-def sync(path: Path) -> None:
-    """See to it that a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> sa.Engine:

@@ -8,7 +8,6 @@ browser warns once a device.
 from __future__ import annotations
 
 import ipaddress
-import os
 import ssl
 import sys
 from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from visage import durable
 from visage.api.wire.security import ANYWHERE, is_loopback, own_names
 from visage.errors import InstallationError
 
@@ -146,8 +146,8 @@ def _make(certificate: Certificate, hosts: Sequence[str], now: datetime) -> None
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(certificate.key_path, pem)
-    _write(certificate.certificate_path, signed.public_bytes(serialization.Encoding.PEM))
+    durable.replace(certificate.key_path, pem)
+    durable.replace(certificate.certificate_path, signed.public_bytes(serialization.Encoding.PEM))
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -155,15 +155,3 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put a file in place as a whole, readable by its owner only."""
-    draft = path.with_suffix(f"{path.suffix}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
