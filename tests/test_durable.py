@@ -34,7 +34,7 @@ def test_a_replacement_that_cannot_be_written_leaves_the_old_file(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(durable.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         durable.replace(path, b"new")
     assert path.read_bytes() == b"old"
@@ -58,9 +58,9 @@ def test_nothing_is_written_or_erased_through_a_link(tmp_path: Path) -> None:
 def test_on_macos_a_file_is_synced_to_the_disk_and_not_only_to_the_drive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked: list[int] = []
     monkeypatch.setattr(durable, "_FULL_SYNC", 51)
-    monkeypatch.setattr(fcntl, "fcntl", lambda descriptor, command: asked.append(command) or 0)
+    monkeypatch.setattr(fcntl, "fcntl", lambda descriptor, command: asked.append(command))
     durable.create(tmp_path / "file", b"content")
     assert asked == [51, 51]  # the file, and its name
 
