@@ -12,8 +12,8 @@ from visage.api.deps import PrincipalDep, ServiceDep, clean_label
 from visage.api.envelope import Envelope
 from visage.api.gate.credentials import COOKIE, address_of
 from visage.api.openapi import refusals
-from visage.api.v1 import schemas_access as schemas
-from visage.api.v1.schemas_access import AuditCheck, AuditPage, CreatedKey, Keys, NewKey, RevokedKey, Session, SignIn
+from visage.api.v1.schemas import access as schemas
+from visage.api.v1.schemas.access import AuditCheck, AuditPage, CreatedKey, Keys, NewKey, RevokedKey, Session, SignIn
 
 router = APIRouter(tags=["access"])
 

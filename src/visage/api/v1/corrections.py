@@ -13,8 +13,10 @@ from visage.admin.keys import Role
 from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep, clean_box
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1 import schemas
-from visage.api.v1.schemas import BankReport, Confirmed, Merge, Merged, Undo, WhichIdentification
+from visage.api.v1.schemas import common, corrections
+from visage.api.v1.schemas.common import Undo
+from visage.api.v1.schemas.corrections import Confirmed, Merge, Merged, WhichIdentification
+from visage.api.v1.schemas.report import BankReport
 from visage.errors import Forbidden, InvalidValue
 from visage.types import Box
 
@@ -94,7 +96,7 @@ async def not_me(
         undo = await service.store(recognizer.reject_sighting, person_id, rejected)
     else:
         undo = await service.compute(recognizer.reject_image, person_id, *rejected)
-    return Envelope(data=schemas.undo(undo))
+    return Envelope(data=common.undo(undo))
 
 
 @router.post(
@@ -125,7 +127,7 @@ async def is_me(
         confirmation = await service.store(recognizer.confirm_sighting, person_id, confirmed)
     else:
         confirmation = await service.compute(recognizer.confirm_image, person_id, *confirmed)
-    return Envelope(data=schemas.confirmed(confirmation))
+    return Envelope(data=corrections.confirmed(confirmation))
 
 
 @router.post(
@@ -138,7 +140,7 @@ async def merge_persons(
 ) -> Envelope[Merged]:
     """Two persons are one: the photos of the other move over, and the other goes."""
     undo = await service.store(recognizer.merge, person_id, other.source)
-    return Envelope(data=schemas.merged(undo, recognizer.bank.person(undo.person_id)))
+    return Envelope(data=corrections.merged(undo, recognizer.bank.person(undo.person_id)))
 
 
 @router.post(
@@ -153,7 +155,7 @@ async def undo(
     of_viewer = recognizer.bank.correction(undo_id).kind == "not-me"
     if not of_viewer and (principal is None or not principal.role.may(Role.EDITOR)):
         raise Forbidden("To take that back needs the role editor")
-    return Envelope(data=schemas.undo(await service.store(recognizer.bank.undo, undo_id)))
+    return Envelope(data=common.undo(await service.store(recognizer.bank.undo, undo_id)))
 
 
 @router.get("/bank/report", operation_id="bank_report", responses=refusals())
@@ -163,4 +165,4 @@ async def bank_report(recognizer: RecognizerDep, service: ServiceDep) -> Envelop
     report = await service.store(recognizer.report)
     advice = await service.store(recognizer.advice)
     closeness = await service.store(recognizer.closeness)
-    return Envelope(data=schemas.bank_report(report, closeness, advice, recognizer.seen()))
+    return Envelope(data=report.bank_report(report, closeness, advice, recognizer.seen()))

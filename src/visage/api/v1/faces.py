@@ -10,8 +10,8 @@ from visage import errors
 from visage.api.deps import Box2Field, BoxField, Image2Field, ImageField, RecognizerDep, ServiceDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1 import schemas
-from visage.api.v1.schemas import Detection, Identification, Verification
+from visage.api.v1.schemas import faces
+from visage.api.v1.schemas.faces import Detection, Identification, Verification
 from visage.errors import InvalidValue
 
 router = APIRouter(tags=["faces"])
@@ -22,13 +22,13 @@ _IMAGE_ERRORS = (errors.InvalidImage, errors.ImageTooLarge, errors.TooMuchWork, 
 @router.post("/identify", operation_id="identify", responses=refusals(*_IMAGE_ERRORS))
 async def identify(recognizer: RecognizerDep, service: ServiceDep, image: ImageField) -> Envelope[Identification]:
     """Say who is in an image: every face, with the person it is, might be, or that nobody knows it."""
-    return Envelope(data=schemas.identification(await service.compute(recognizer.identify, image)))
+    return Envelope(data=faces.identification(await service.compute(recognizer.identify, image)))
 
 
 @router.post("/detect", operation_id="detect", responses=refusals(*_IMAGE_ERRORS))
 async def detect(recognizer: RecognizerDep, service: ServiceDep, image: ImageField) -> Envelope[Detection]:
     """Find the faces of an image and judge them: the check to run before registering."""
-    return Envelope(data=schemas.detection(await service.compute(recognizer.detect, image)))
+    return Envelope(data=faces.detection(await service.compute(recognizer.detect, image)))
 
 
 @router.post(
@@ -58,4 +58,4 @@ async def verify(
         assert image_2 is not None  # noqa: S101 - exactly one of the two is there
         faces = await service.compute_each(recognizer.chosen_face, [image, image_2], [box, box_2], ["box", "box_2"])
         result = recognizer.verify_faces(*faces)
-    return Envelope(data=schemas.verification(result))
+    return Envelope(data=faces.verification(result))

@@ -8,7 +8,7 @@ from visage import __version__
 from visage.api.deps import PrincipalDep, ServiceDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1.schemas import Health, HealthStatus
+from visage.api.v1.schemas.health import Health, HealthStatus
 
 router = APIRouter(tags=["server"])
 

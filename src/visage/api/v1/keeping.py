@@ -15,8 +15,8 @@ from visage.admin.audit import LOCAL
 from visage.api.deps import RecognizerDep, ServiceDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1 import schemas_keeping as schemas
-from visage.api.v1.schemas_keeping import CurrentSettings, DuePersons, Purged, PurgeOrder, Restored, SettingsChange
+from visage.api.v1.schemas import keeping as schemas
+from visage.api.v1.schemas.keeping import CurrentSettings, DuePersons, Purged, PurgeOrder, Restored, SettingsChange
 from visage.api.wire.upload import receive_file
 from visage.bank.bank import MemoryBank
 from visage.errors import InvalidValue

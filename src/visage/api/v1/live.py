@@ -16,7 +16,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from visage.api.deps import ServiceDep
-from visage.api.v1 import schemas
+from visage.api.v1.schemas import faces
 from visage.errors import InvalidImage, InvalidValue, VisageError
 from visage.recognition.stream import Frame, NewestFrame
 from visage.recognition.tracker import Tracker
@@ -124,7 +124,7 @@ async def _answer(websocket: WebSocket, service: Service, newest: NewestFrame, s
             log.exception("A frame could not be processed")
             reply = _error(VisageError(), frame_id)
         else:
-            content = schemas.identification(result).model_dump(mode="json")
+            content = faces.identification(result).model_dump(mode="json")
             reply = {"type": "identification", **content, **frame_id, "dropped": dropped}
         async with sending:
             await _send(websocket, reply)

@@ -24,8 +24,8 @@ from visage.api.deps import (
 )
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1 import schemas
-from visage.api.v1.schemas import (
+from visage.api.v1.schemas import people
+from visage.api.v1.schemas.people import (
     Deleted,
     Person,
     PersonChange,
@@ -70,7 +70,7 @@ async def register(
     prepared = await service.compute_each(recognizer.prepare, image, one_each(box, image))
     details = Details(relationship, metadata, consent)
     enrolment = await service.store(recognizer.enrol_prepared, name, details, prepared)
-    return Envelope(data=schemas.registration(enrolment))
+    return Envelope(data=people.registration(enrolment))
 
 
 @router.get("/persons", operation_id="list_persons", responses=refusals())
@@ -84,7 +84,7 @@ async def list_persons(
     page = recognizer.bank.persons(query=query, limit=limit, cursor=cursor)
     return Envelope(
         data=Persons(
-            persons=[schemas.person(person) for person in page.persons],
+            persons=[people.person(person) for person in page.persons],
             total=page.total,
             next_cursor=page.next_cursor,
         )
@@ -98,7 +98,7 @@ async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[Pers
     """One person, with the photos."""
     bank = recognizer.bank
     return Envelope(
-        data=schemas.person_with_photos(bank.person(person_id), bank.photos(person_id), bank.undos(person_id))
+        data=people.person_with_photos(bank.person(person_id), bank.photos(person_id), bank.undos(person_id))
     )
 
 
@@ -126,7 +126,7 @@ async def update_person(
         if change.consent is None and service.preferences.require_consent:
             raise InvalidValue.of("consent", "is needed here, and cannot be removed")
         changes["consent"] = None if change.consent is None else clean_consent(change.consent)
-    return Envelope(data=schemas.person(await service.store(bank.update, person_id, **changes)))
+    return Envelope(data=people.person(await service.store(bank.update, person_id, **changes)))
 
 
 @router.delete(
@@ -161,7 +161,7 @@ async def add_photos(
     prepared = await service.compute_each(recognizer.prepare, image, one_each(box, image))
     details = Details(relationship, metadata, consent)
     return Envelope(
-        data=schemas.photos_added(await service.store(recognizer.add_prepared, person_id, details, prepared))
+        data=people.photos_added(await service.store(recognizer.add_prepared, person_id, details, prepared))
     )
 
 

@@ -8,8 +8,10 @@ from visage import errors
 from visage.api.deps import ConsentField, MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1 import schemas
-from visage.api.v1.schemas import Confirmed, Registration, UnknownDismissed, UnknownFaces, WhichPerson
+from visage.api.v1.schemas import corrections, people, unknowns
+from visage.api.v1.schemas.corrections import Confirmed
+from visage.api.v1.schemas.people import Registration
+from visage.api.v1.schemas.unknowns import UnknownDismissed, UnknownFaces, WhichPerson
 
 router = APIRouter(tags=["unknowns"])
 
@@ -17,7 +19,7 @@ router = APIRouter(tags=["unknowns"])
 @router.get("/unknowns", operation_id="list_unknowns", responses=refusals())
 async def list_unknowns(recognizer: RecognizerDep) -> Envelope[UnknownFaces]:
     """Faces of the running sessions that nobody knows, the latest first; in memory only, for ten minutes."""
-    return Envelope(data=schemas.unknown_faces(recognizer.unknowns.all()))
+    return Envelope(data=unknowns.unknown_faces(recognizer.unknowns.all()))
 
 
 @router.get(
@@ -66,7 +68,7 @@ async def register_unknown(
         metadata=metadata,
         consent=consent,
     )
-    return Envelope(data=schemas.registration(enrolment))
+    return Envelope(data=people.registration(enrolment))
 
 
 @router.post(
@@ -79,5 +81,5 @@ async def confirm_unknown(
 ) -> Envelope[Confirmed]:
     """Such a face is someone who is remembered: as is-me, by the best picture of it."""
     return Envelope(
-        data=schemas.confirmed(await service.store(recognizer.confirm_unknown, unknown_id, who.person_id))
+        data=corrections.confirmed(await service.store(recognizer.confirm_unknown, unknown_id, who.person_id))
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from visage.admin.preferences import Preferences
-from visage.api.v1.schemas import Time
+from visage.api.v1.schemas.common import Time
 from visage.service import restore
 from visage.service.retention import Due as DuePerson
 

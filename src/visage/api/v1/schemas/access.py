@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from visage.admin import audit
 from visage.admin import keys as access
 from visage.admin.keys import Role
-from visage.api.v1.schemas import Time
+from visage.api.v1.schemas.common import Time
 
 _KEY: dict[str, Any] = {
     "key_id": "5f2c1b8e-7a41-4f0e-9f5b-0c1d2e3f4a5b",
