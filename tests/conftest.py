@@ -11,9 +11,9 @@ import pytest
 from tests.photos import fetch
 from visage.bank.bank import MemoryBank
 from visage.recognition import calibration
-from visage.recognition import recognizer as recognizer_module
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
+from visage.service import opening
 from visage.storage.sqlite import open_store
 from visage.vision.embed import DIMENSION, MODEL_NAME
 from visage.vision.image import Limits
@@ -55,9 +55,7 @@ def loaded(
         ("dlib", "blazeface"): dlib_pipeline,
         ("mobilefacenet", "mtcnn"): mtcnn_pipeline,
     }
-    monkeypatch.setattr(
-        recognizer_module, "Pipeline", lambda model, detector, **_: pipelines[model.name, detector.name]
-    )
+    monkeypatch.setattr(opening, "Pipeline", lambda model, detector, **_: pipelines[model.name, detector.name])
 
 
 def make_recognizer(

@@ -20,7 +20,7 @@ __all__ = ["client", "server"]
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def examples(language: str) -> list[str]:
@@ -104,3 +104,10 @@ def test_every_error_code_is_documented_with_its_status() -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
         assert target.startswith(("http://", "https://")) or (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_that_a_document_names_is_there(document: Path) -> None:
+    named = re.findall(r"(?:^|[\s(`])((?:src|tests|web/src|benchmarks|scripts)/[\w./-]+[\w/])", document.read_text())
+    missing = [each for each in named if not (ROOT / each).exists()]
+    assert missing == []

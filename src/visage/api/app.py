@@ -20,11 +20,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from visage import __version__
 from visage.api import errors
-from visage.api.deps import MAX_IMAGES
 from visage.api.gate.guard import Guard
 from visage.api.gate.roles import Operations
 from visage.api.openapi import describe_access
 from visage.api.v1 import access, corrections, faces, health, keeping, live, people, unknowns
+from visage.api.v1.fields import MAX_IMAGES
 from visage.api.wire import page
 from visage.api.wire.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, PatientProtocol
 from visage.api.wire.https import ensure_certificate, hosts_of, print_invitation, reachable_at
@@ -34,6 +34,8 @@ from visage.api.wire.security import Door, SecureHeaders, keys_required, listed,
 from visage.api.wire.websocket import KEEPALIVE_S, LiveProtocol
 from visage.errors import VisageError
 from visage.service.service import Service
+from visage.service.upkeep import Upkeep
+from visage.service.verbs import Verbs
 from visage.settings import Settings
 
 log = logging.getLogger("visage")
@@ -62,10 +64,14 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _build_routes(app)
         service = app.state.service = Service(settings, keys_required=required)
+        app.state.verbs = Verbs(service)
+        upkeep = app.state.upkeep = Upkeep(service)
         service.start()
+        upkeep.start()
         try:
             yield
         finally:
+            upkeep.stop()
             await service.close()
 
     app = FastAPIOffline(
@@ -189,7 +195,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End. Requests in flight have some seconds to be finished; then what the models do is left."""
-        leave = asyncio.get_running_loop().call_later(_FINISH_S, self._app.state.service.stop_work)
+        leave = asyncio.get_running_loop().call_later(_FINISH_S, self._app.state.service.lanes.stop_work)
         await super().shutdown(sockets)
         leave.cancel()
 

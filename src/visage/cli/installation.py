@@ -24,8 +24,7 @@ from visage.cli.console import cell, err, out, say
 from visage.cli.models import chosen
 from visage.errors import InstallationError, VisageError
 from visage.recognition import calibration
-from visage.service.opening import open_recognizer
-from visage.service.service import key_source
+from visage.service.opening import key_source, open_recognizer
 from visage.settings import Settings
 from visage.storage.keys import KEY_FILE_NAME
 from visage.storage.sqlite import FILE_NAME, OLD_NAME, open_store

@@ -21,8 +21,8 @@ from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply,
 from visage.cli.console import err, say
 from visage.durable import sync, sync_descriptor
 from visage.errors import InstallationError, VisageError
+from visage.service.opening import key_source
 from visage.service.restore import Secrets, put_in_place, stage
-from visage.service.service import key_source
 from visage.storage import backup as backups
 from visage.storage.sqlite import FILE_NAME, SET_ASIDE, clear_stage, lock, open_store
 

@@ -12,7 +12,7 @@ import typer
 from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import say
 from visage.errors import InstallationError
-from visage.service.service import key_source
+from visage.service.opening import key_source
 from visage.settings import Settings
 from visage.storage import keys, rekeying
 from visage.storage.keys import KeyRecord, KeySource

@@ -122,6 +122,11 @@ class Recognizer:
         self._sameness = sameness
         self.unknowns = Unknowns(surely_same=sameness.surely)
 
+    @property
+    def pipeline(self) -> Pipeline:
+        """Images to faces."""
+        return self._pipeline
+
     def camera(self, clock: Callable[[], float] = time.monotonic) -> Tracker:
         """What follows the faces of one camera; `clock` gives seconds, never going back."""
         return Tracker(self._pipeline, clock, self._sameness)
@@ -188,8 +193,12 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue, PersonNotFound.
         """
+        self.bank.person(person_id)  # who is not there needs no work
+        return self.verify_face(self.chosen_face(image, box), person_id)
+
+    def verify_face(self, face: Face, person_id: str) -> Verification:
+        """As `verify_person`, with what `chosen_face` gave; uses no models."""
         person = self.bank.person(person_id)
-        face = self.chosen_face(image, box)
         return self._verify(face.embedding, self.bank.template(person_id), person.views)
 
     def verify_images(

@@ -11,6 +11,7 @@ from visage.recognition import calibration
 from visage.recognition.calibration import Calibration, sameness_of
 from visage.recognition.decision import Decider
 from visage.recognition.recognizer import Recognizer
+from visage.settings import Settings
 from visage.storage.keys import KeySource
 from visage.storage.sqlite import open_store
 from visage.vision import models
@@ -20,6 +21,15 @@ from visage.vision.pipeline import MAX_FACES, Pipeline
 _MAX_FIXED_FAR = 0.01
 _FIXED_FPIR = 0.01
 """A fixed threshold that more strangers reach, of pairs, is another model's."""
+
+
+def key_source(settings: Settings) -> KeySource:
+    """Where the settings say that the master key comes from."""
+    return KeySource(
+        master_key=settings.master_key.get_secret_value() if settings.master_key else None,
+        passphrase=settings.passphrase.get_secret_value() if settings.passphrase else None,
+        file=settings.key_file,
+    )
 
 
 def open_recognizer(
@@ -34,8 +44,12 @@ def open_recognizer(
     max_faces: int = MAX_FACES,
     model: str = models.DEFAULT_EMBEDDER.name,
     detector: str = models.DEFAULT_DETECTOR.name,
+    pipeline: Pipeline | None = None,
 ) -> Recognizer:
     """Load the models, by name, and open the bank in a data directory.
+
+    Args:
+        pipeline: of these models, where they are loaded already.
 
     Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
     """
@@ -47,7 +61,7 @@ def open_recognizer(
     try:
         if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
             _must_fit(similarity_threshold, measured)
-        pipeline = Pipeline(
+        pipeline = pipeline or Pipeline(
             model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces
         )
     except BaseException:

@@ -136,7 +136,9 @@ class Guard:
         nobody = status < 400 and scope["state"]["principal"] is None  # who signs out without being signed in
         if (400 <= status < 500 and status not in {401, 403}) or code == NotReady.code or nobody:
             return None
-        ids = [str(reply["data"][key]) for key in _IDS_IN_REPLY if key in (reply.get("data") or {})]
+        data = reply.get("data") or {}
+        ids = [str(data[key]) for key in _IDS_IN_REPLY if key in data]
+        ids += map(str, data.get("person_ids", ()))
         try:
             await self._note(scope, operation, code if status >= 400 else "ok", ids)
             for subject in _lifted(reply):
@@ -156,7 +158,7 @@ class Guard:
 
     async def _write(self, actor: str, operation: str, subject: str | None, outcome: str) -> None:
         service = self._service()
-        await service.store(service.audit.append, actor, operation or "no_operation", subject, outcome)
+        await service.lanes.account(service.audit.append, actor, operation or "no_operation", subject, outcome)
 
 
 async def _until_revoked(

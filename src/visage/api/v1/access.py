@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from visage import errors
 from visage.admin.access import SESSION_DAYS, Principal
-from visage.api.deps import PrincipalDep, ServiceDep, clean_label
+from visage.api.deps import PrincipalDep, ServiceDep
 from visage.api.envelope import Envelope
 from visage.api.gate.credentials import COOKIE, address_of
 from visage.api.openapi import refusals
+from visage.api.v1.fields import clean_label
 from visage.api.v1.schemas import access as schemas
 from visage.api.v1.schemas.access import AuditCheck, AuditPage, CreatedKey, Keys, NewKey, RevokedKey, Session, SignIn
 
@@ -33,7 +34,7 @@ async def sign_in(request: Request, response: Response, service: ServiceDep, sen
     """Exchange a key for a cookie, which scripts of the page cannot read and other sites cannot use."""
     access = service.access
     key = access.check_key(sent.key, address_of(request))
-    token = await service.store(access.sign_in, key)
+    token = await service.lanes.account(access.sign_in, key)
     principal = request.state.principal = Principal(key.role, key.key_id)
     response.set_cookie(
         COOKIE,
@@ -52,7 +53,7 @@ async def sign_out(response: Response, service: ServiceDep, principal: Principal
     """Forget the cookie, here and in the browser; its open connections are closed."""
     access = service.access
     if principal is not None and principal.session_hash is not None:
-        await service.store(access.sign_out, principal.session_hash)
+        await service.lanes.account(access.sign_out, principal.session_hash)
         access.hang_up()
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return Envelope(data=_session(access.required, None))
@@ -61,14 +62,14 @@ async def sign_out(response: Response, service: ServiceDep, principal: Principal
 @router.get("/keys", operation_id="list_keys", responses=refusals(errors.BankError))
 async def list_keys(service: ServiceDep) -> Envelope[Keys]:
     """Every key there ever was, oldest first."""
-    keys = await service.store(service.access.all_keys)
+    keys = await service.lanes.account(service.access.all_keys)
     return Envelope(data=Keys(keys=[schemas.key(each) for each in keys]))
 
 
 @router.post("/keys", operation_id="create_key", responses=refusals(errors.BankError, errors.NotAccounted))
 async def create_key(service: ServiceDep, new: NewKey) -> Envelope[CreatedKey]:
     """Make a key. It is in this reply, and never again."""
-    key, secret = await service.store(service.access.create_key, clean_label(new.label), new.role)
+    key, secret = await service.lanes.account(service.access.create_key, clean_label(new.label), new.role)
     return Envelope(data=schemas.created_key(key, secret))
 
 
@@ -79,7 +80,7 @@ async def create_key(service: ServiceDep, new: NewKey) -> Envelope[CreatedKey]:
 )
 async def revoke_key(service: ServiceDep, key_id: str) -> Envelope[RevokedKey]:
     """Make a key worthless at once: its sessions end, its open connections are closed."""
-    await service.store(service.access.revoke_key, key_id)
+    await service.lanes.account(service.access.revoke_key, key_id)
     service.access.hang_up()
     return Envelope(data=RevokedKey(key_id=key_id.lower()))
 
@@ -91,7 +92,7 @@ async def list_audit(
     before: Annotated[int | None, Query(description="`next_before` of the page before", ge=1, lt=2**63)] = None,
 ) -> Envelope[AuditPage]:
     """Who did what to which id, with which outcome, when; newest first."""
-    entries = await service.store(service.audit.page, limit, before)
+    entries = await service.lanes.account(service.audit.page, limit, before)
     more = bool(entries) and entries[-1].number > 1
     page = AuditPage(
         entries=[schemas.audit_entry(entry) for entry in entries],
@@ -108,7 +109,7 @@ async def verify_audit(
     ] = None,
 ) -> Envelope[AuditCheck]:
     """Is the audit log whole?"""
-    return Envelope(data=schemas.audit_check(await service.store(service.audit.verify, head)))
+    return Envelope(data=schemas.audit_check(await service.lanes.account(service.audit.verify, head)))
 
 
 def _session(required: bool, principal: Principal | None) -> Session:

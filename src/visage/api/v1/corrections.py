@@ -10,14 +10,15 @@ from starlette.datastructures import UploadFile
 
 from visage import errors
 from visage.admin.keys import Role
-from visage.api.deps import PrincipalDep, RecognizerDep, ServiceDep, clean_box
+from visage.api.deps import PrincipalDep, VerbsDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
-from visage.api.v1.schemas import common, corrections
+from visage.api.v1.fields import clean_box
+from visage.api.v1.schemas import common, corrections, report
 from visage.api.v1.schemas.common import Undo
 from visage.api.v1.schemas.corrections import Confirmed, Merge, Merged, WhichIdentification
 from visage.api.v1.schemas.report import BankReport
-from visage.errors import Forbidden, InvalidValue
+from visage.errors import InvalidValue
 from visage.types import Box
 
 router = APIRouter(tags=["corrections"])
@@ -85,17 +86,16 @@ async def identification_or_image(request: Request) -> str | tuple[bytes, Box | 
     ),
 )
 async def not_me(
-    recognizer: RecognizerDep,
-    service: ServiceDep,
+    verbs: VerbsDep,
     person_id: str,
     rejected: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
 ) -> Envelope[Undo]:
     """ "That's wrong": the face in an identification, or in an image, is not this person. It is not called by this
     name again; its embedding is kept for that, its picture is not."""
     if isinstance(rejected, str):
-        undo = await service.store(recognizer.reject_sighting, person_id, rejected)
+        undo = await verbs.not_me(person_id, rejected)
     else:
-        undo = await service.compute(recognizer.reject_image, person_id, *rejected)
+        undo = await verbs.not_me_in(person_id, *rejected)
     return Envelope(data=common.undo(undo))
 
 
@@ -116,17 +116,16 @@ async def not_me(
     ),
 )
 async def is_me(
-    recognizer: RecognizerDep,
-    service: ServiceDep,
+    verbs: VerbsDep,
     person_id: str,
     confirmed: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
 ) -> Envelope[Confirmed]:
     """ "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
     where it shows something new, and an older "that's wrong" about this face holds no longer."""
     if isinstance(confirmed, str):
-        confirmation = await service.store(recognizer.confirm_sighting, person_id, confirmed)
+        confirmation = await verbs.is_me(person_id, confirmed)
     else:
-        confirmation = await service.compute(recognizer.confirm_image, person_id, *confirmed)
+        confirmation = await verbs.is_me_in(person_id, *confirmed)
     return Envelope(data=corrections.confirmed(confirmation))
 
 
@@ -135,12 +134,9 @@ async def is_me(
     operation_id="merge_persons",
     responses=refusals(errors.PersonNotFound, errors.BankError),
 )
-async def merge_persons(
-    recognizer: RecognizerDep, service: ServiceDep, person_id: str, other: Merge
-) -> Envelope[Merged]:
+async def merge_persons(verbs: VerbsDep, person_id: str, other: Merge) -> Envelope[Merged]:
     """Two persons are one: the photos of the other move over, and the other goes."""
-    undo = await service.store(recognizer.merge, person_id, other.source)
-    return Envelope(data=corrections.merged(undo, recognizer.bank.person(undo.person_id)))
+    return Envelope(data=corrections.merged(*await verbs.merge(person_id, other.source)))
 
 
 @router.post(
@@ -148,21 +144,15 @@ async def merge_persons(
     operation_id="undo",
     responses=refusals(errors.UndoNotFound, errors.CannotUndo, errors.BankError),
 )
-async def undo(
-    recognizer: RecognizerDep, service: ServiceDep, principal: PrincipalDep, undo_id: str
-) -> Envelope[Undo]:
+async def undo(verbs: VerbsDep, principal: PrincipalDep, undo_id: str) -> Envelope[Undo]:
     """Take back a "not-me", an "is-me" or a merge, for 30 days. A viewer may take back a not-me only."""
-    of_viewer = recognizer.bank.correction(undo_id).kind == "not-me"
-    if not of_viewer and (principal is None or not principal.role.may(Role.EDITOR)):
-        raise Forbidden("To take that back needs the role editor")
-    return Envelope(data=common.undo(await service.store(recognizer.bank.undo, undo_id)))
+    may_all = principal is not None and principal.role.may(Role.EDITOR)
+    return Envelope(data=common.undo(await verbs.undo(undo_id, may_all=may_all)))
 
 
 @router.get("/bank/report", operation_id="bank_report", responses=refusals())
-async def bank_report(recognizer: RecognizerDep, service: ServiceDep) -> Envelope[BankReport]:
+async def bank_report(verbs: VerbsDep) -> Envelope[BankReport]:
     """Who has too few photos, who is hard to tell apart, which photos do not fit, which would help most, whether the
     people here look more alike than most, and whom the camera has seen."""
-    report = await service.store(recognizer.report)
-    advice = await service.store(recognizer.advice)
-    closeness = await service.store(recognizer.closeness)
-    return Envelope(data=report.bank_report(report, closeness, advice, recognizer.seen()))
+    found = await verbs.report()
+    return Envelope(data=report.bank_report(found.report, found.closeness, found.advice, found.seen))

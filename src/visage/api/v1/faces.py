@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 
 from visage import errors
-from visage.api.deps import Box2Field, BoxField, Image2Field, ImageField, RecognizerDep, ServiceDep
+from visage.api.deps import VerbsDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
+from visage.api.v1.fields import Box2Field, BoxField, Image2Field, ImageField
 from visage.api.v1.schemas import faces
 from visage.api.v1.schemas.faces import Detection, Identification, Verification
 from visage.errors import InvalidValue
@@ -20,15 +21,15 @@ _IMAGE_ERRORS = (errors.InvalidImage, errors.ImageTooLarge, errors.TooMuchWork, 
 
 
 @router.post("/identify", operation_id="identify", responses=refusals(*_IMAGE_ERRORS))
-async def identify(recognizer: RecognizerDep, service: ServiceDep, image: ImageField) -> Envelope[Identification]:
+async def identify(verbs: VerbsDep, image: ImageField) -> Envelope[Identification]:
     """Say who is in an image: every face, with the person it is, might be, or that nobody knows it."""
-    return Envelope(data=faces.identification(await service.compute(recognizer.identify, image)))
+    return Envelope(data=faces.identification(await verbs.identify(image)))
 
 
 @router.post("/detect", operation_id="detect", responses=refusals(*_IMAGE_ERRORS))
-async def detect(recognizer: RecognizerDep, service: ServiceDep, image: ImageField) -> Envelope[Detection]:
+async def detect(verbs: VerbsDep, image: ImageField) -> Envelope[Detection]:
     """Find the faces of an image and judge them: the check to run before registering."""
-    return Envelope(data=faces.detection(await service.compute(recognizer.detect, image)))
+    return Envelope(data=faces.detection(await verbs.detect(image)))
 
 
 @router.post(
@@ -39,8 +40,7 @@ async def detect(recognizer: RecognizerDep, service: ServiceDep, image: ImageFie
     ),
 )
 async def verify(
-    recognizer: RecognizerDep,
-    service: ServiceDep,
+    verbs: VerbsDep,
     image: ImageField,
     image_2: Image2Field,
     box: BoxField,
@@ -53,9 +53,8 @@ async def verify(
     if person_id is not None:
         if box_2 is not None:
             raise InvalidValue.of("box_2", "belongs to image_2, which is not there")
-        result = await service.compute(recognizer.verify_person, image, person_id, box)
+        result = await verbs.verify_person(image, person_id, box)
     else:
         assert image_2 is not None  # noqa: S101 - exactly one of the two is there
-        faces = await service.compute_each(recognizer.chosen_face, [image, image_2], [box, box_2], ["box", "box_2"])
-        result = recognizer.verify_faces(*faces)
+        result = await verbs.verify_images(image, image_2, box, box_2)
     return Envelope(data=faces.verification(result))

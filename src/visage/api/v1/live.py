@@ -15,12 +15,12 @@ from fastapi import APIRouter, WebSocket
 from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
-from visage.api.deps import ServiceDep
+from visage.api.deps import ServiceDep, VerbsDep
 from visage.api.v1.schemas import faces
 from visage.errors import InvalidImage, InvalidValue, VisageError
 from visage.recognition.stream import Frame, NewestFrame
 from visage.recognition.tracker import Tracker
-from visage.service.service import Service
+from visage.service.verbs import Verbs
 
 router = APIRouter()
 log = logging.getLogger("visage")
@@ -41,7 +41,7 @@ def max_message_bytes(max_image_bytes: int) -> int:
 
 
 @router.websocket("/ws/identify")
-async def identify(websocket: WebSocket, service: ServiceDep) -> None:
+async def identify(websocket: WebSocket, service: ServiceDep, verbs: VerbsDep) -> None:
     """One connection: a reader keeps the newest frame, a worker answers it."""
     await websocket.accept()
     if service.connections >= service.settings.max_connections:
@@ -50,7 +50,7 @@ async def identify(websocket: WebSocket, service: ServiceDep) -> None:
     service.connections += 1
     newest = NewestFrame()
     sending = asyncio.Lock()
-    worker = asyncio.create_task(_answer(websocket, service, newest, sending))
+    worker = asyncio.create_task(_answer(websocket, verbs, newest, sending))
     reader = asyncio.create_task(_read(websocket, newest, sending))
     try:
         await asyncio.wait([worker, reader], return_when=asyncio.FIRST_COMPLETED)
@@ -109,15 +109,15 @@ def _parse(text: str) -> Frame | dict[str, Any]:
         return _error(error, frame_id)
 
 
-async def _answer(websocket: WebSocket, service: Service, newest: NewestFrame, sending: asyncio.Lock) -> None:
+async def _answer(websocket: WebSocket, verbs: Verbs, newest: NewestFrame, sending: asyncio.Lock) -> None:
     """Answer the newest frame, again and again. A client that does not read is not worked for."""
     camera: Tracker | None = None
     while True:
         frame, dropped = await newest.take()
         frame_id = {"frame_id": frame.frame_id} if frame.has_id else {}
         try:
-            camera = camera or service.recognizer.camera()
-            result = await service.compute_frame(service.recognizer.identify, frame.image, camera)
+            camera = camera or verbs.camera()
+            result = await verbs.watch(frame.image, camera)
         except VisageError as error:
             reply = _error(error, frame_id)
         except Exception:

@@ -6,24 +6,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from visage import errors
-from visage.api.deps import (
+from visage import errors, types
+from visage.api.deps import ServiceDep, VerbsDep
+from visage.api.envelope import Envelope
+from visage.api.openapi import refusals
+from visage.api.v1.fields import (
     BoxesField,
     ConsentField,
     GivenConsentField,
     ImagesField,
     MetadataField,
     NameField,
-    RecognizerDep,
     RelationshipField,
-    ServiceDep,
     clean_consent,
     clean_metadata,
     clean_name,
     clean_relationship,
 )
-from visage.api.envelope import Envelope
-from visage.api.openapi import refusals
 from visage.api.v1.schemas import people
 from visage.api.v1.schemas.people import (
     Deleted,
@@ -37,7 +36,6 @@ from visage.api.v1.schemas.people import (
 )
 from visage.errors import InvalidValue
 from visage.recognition.enrolment import Details
-from visage.types import Box
 
 router = APIRouter(tags=["people"])
 
@@ -56,8 +54,7 @@ _PHOTO_ERRORS = (
 @router.post("/register", operation_id="register", responses=refusals(*_PHOTO_ERRORS, errors.DuplicatePerson))
 async def register(
     *,
-    recognizer: RecognizerDep,
-    service: ServiceDep,
+    verbs: VerbsDep,
     name: NameField,
     relationship: RelationshipField,
     metadata: MetadataField,
@@ -67,21 +64,20 @@ async def register(
 ) -> Envelope[Registration]:
     """Remember a person. The same name with a matching face adds the photo to that person; a photo that is here
     already is kept once, so the request may be repeated."""
-    prepared = await service.compute_each(recognizer.prepare, image, one_each(box, image))
     details = Details(relationship, metadata, consent)
-    enrolment = await service.store(recognizer.enrol_prepared, name, details, prepared)
+    enrolment = await verbs.register(name, details, image, one_each(box, image))
     return Envelope(data=people.registration(enrolment))
 
 
 @router.get("/persons", operation_id="list_persons", responses=refusals())
 async def list_persons(
-    recognizer: RecognizerDep,
+    verbs: VerbsDep,
     query: Annotated[str | None, Query(description="Part of the name or relationship", max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=200)] = None,
 ) -> Envelope[Persons]:
     """A page of the persons, newest first."""
-    page = recognizer.bank.persons(query=query, limit=limit, cursor=cursor)
+    page = await verbs.persons(query, limit, cursor)
     return Envelope(
         data=Persons(
             persons=[people.person(person) for person in page.persons],
@@ -94,12 +90,10 @@ async def list_persons(
 @router.get(
     "/persons/{person_id}", operation_id="get_person", responses=refusals(errors.PersonNotFound, errors.BankError)
 )
-async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[PersonWithPhotos]:
+async def get_person(verbs: VerbsDep, person_id: str) -> Envelope[PersonWithPhotos]:
     """One person, with the photos."""
-    bank = recognizer.bank
-    return Envelope(
-        data=people.person_with_photos(bank.person(person_id), bank.photos(person_id), bank.undos(person_id))
-    )
+    record = await verbs.person(person_id)
+    return Envelope(data=people.person_with_photos(record.person, record.photos, record.undos))
 
 
 @router.patch(
@@ -108,25 +102,28 @@ async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[Pers
     responses=refusals(errors.PersonNotFound, errors.BankError),
 )
 async def update_person(
-    recognizer: RecognizerDep, service: ServiceDep, person_id: str, change: PersonChange
+    verbs: VerbsDep, service: ServiceDep, person_id: str, change: PersonChange
 ) -> Envelope[Person]:
     """Change name, relationship, metadata or consent; what is left out stays."""
     sent = change.model_fields_set
-    bank = recognizer.bank
-    changes: dict[str, Any] = {}
-    if "name" in sent:
-        if change.name is None:
-            raise InvalidValue.of("name", "must not be null")
-        changes["name"] = clean_name(change.name)
-    if "relationship" in sent:
-        changes["relationship"] = clean_relationship(change.relationship)
-    if "metadata" in sent:
-        changes["metadata"] = clean_metadata(merge_patch(dict(bank.person(person_id).metadata), change.metadata))
-    if "consent" in sent:
-        if change.consent is None and service.preferences.require_consent:
-            raise InvalidValue.of("consent", "is needed here, and cannot be removed")
-        changes["consent"] = None if change.consent is None else clean_consent(change.consent)
-    return Envelope(data=people.person(await service.store(bank.update, person_id, **changes)))
+    if "consent" in sent and change.consent is None and service.preferences.require_consent:
+        raise InvalidValue.of("consent", "is needed here, and cannot be removed")
+
+    def changes(person: types.Person) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        if "name" in sent:
+            if change.name is None:
+                raise InvalidValue.of("name", "must not be null")
+            made["name"] = clean_name(change.name)
+        if "relationship" in sent:
+            made["relationship"] = clean_relationship(change.relationship)
+        if "metadata" in sent:
+            made["metadata"] = clean_metadata(merge_patch(dict(person.metadata), change.metadata))
+        if "consent" in sent:
+            made["consent"] = None if change.consent is None else clean_consent(change.consent)
+        return made
+
+    return Envelope(data=people.person(await verbs.change(person_id, changes)))
 
 
 @router.delete(
@@ -134,10 +131,9 @@ async def update_person(
     operation_id="delete_person",
     responses=refusals(errors.PersonNotFound, errors.BankError),
 )
-async def delete_person(recognizer: RecognizerDep, service: ServiceDep, person_id: str) -> Envelope[Deleted]:
+async def delete_person(verbs: VerbsDep, person_id: str) -> Envelope[Deleted]:
     """Forget a person with every photo."""
-    complete = await service.store(recognizer.bank.forget, person_id)
-    return Envelope(data=Deleted(person_id=person_id, complete=complete))
+    return Envelope(data=Deleted(person_id=person_id, complete=await verbs.forget(person_id)))
 
 
 @router.post(
@@ -147,8 +143,7 @@ async def delete_person(recognizer: RecognizerDep, service: ServiceDep, person_i
 )
 async def add_photos(
     *,
-    recognizer: RecognizerDep,
-    service: ServiceDep,
+    verbs: VerbsDep,
     person_id: str,
     relationship: RelationshipField,
     metadata: MetadataField,
@@ -157,12 +152,9 @@ async def add_photos(
     box: BoxesField,
 ) -> Envelope[PhotosAdded]:
     """Remember more photos of a person; and what else is sent, where it was not known yet."""
-    recognizer.bank.person(person_id)  # who is not there needs no work
-    prepared = await service.compute_each(recognizer.prepare, image, one_each(box, image))
     details = Details(relationship, metadata, consent)
-    return Envelope(
-        data=people.photos_added(await service.store(recognizer.add_prepared, person_id, details, prepared))
-    )
+    enrolment = await verbs.add_photos(person_id, details, image, one_each(box, image))
+    return Envelope(data=people.photos_added(enrolment))
 
 
 @router.get(
@@ -174,9 +166,9 @@ async def add_photos(
         **refusals(errors.PersonNotFound, errors.PhotoNotFound, errors.BankError),
     },
 )
-async def get_photo(recognizer: RecognizerDep, service: ServiceDep, person_id: str, photo_id: str) -> Response:
+async def get_photo(verbs: VerbsDep, person_id: str, photo_id: str) -> Response:
     """The stored picture of a face, a JPEG."""
-    picture = await service.store(recognizer.bank.picture, person_id, photo_id)
+    picture = await verbs.picture(person_id, photo_id)
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 
@@ -185,15 +177,12 @@ async def get_photo(recognizer: RecognizerDep, service: ServiceDep, person_id: s
     operation_id="delete_photo",
     responses=refusals(errors.PersonNotFound, errors.PhotoNotFound, errors.LastPhoto, errors.BankError),
 )
-async def delete_photo(
-    recognizer: RecognizerDep, service: ServiceDep, person_id: str, photo_id: str
-) -> Envelope[PhotoDeleted]:
+async def delete_photo(verbs: VerbsDep, person_id: str, photo_id: str) -> Envelope[PhotoDeleted]:
     """Forget one photo of a person."""
-    complete = await service.store(recognizer.bank.forget_photo, person_id, photo_id)
-    return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=complete))
+    return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=await verbs.forget_photo(person_id, photo_id)))
 
 
-def one_each(boxes: list[Box | None], images: list[bytes]) -> list[Box | None]:
+def one_each(boxes: list[types.Box | None], images: list[bytes]) -> list[types.Box | None]:
     """The boxes, one for each image; None where nothing is said.
 
     Raises:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from visage import errors
-from visage.api.deps import ConsentField, MetadataField, NameField, RecognizerDep, RelationshipField, ServiceDep
+from visage.api.deps import VerbsDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
+from visage.api.v1.fields import ConsentField, MetadataField, NameField, RelationshipField
 from visage.api.v1.schemas import corrections, people, unknowns
 from visage.api.v1.schemas.corrections import Confirmed
 from visage.api.v1.schemas.people import Registration
 from visage.api.v1.schemas.unknowns import UnknownDismissed, UnknownFaces, WhichPerson
+from visage.recognition.enrolment import Details
 
 router = APIRouter(tags=["unknowns"])
 
 
 @router.get("/unknowns", operation_id="list_unknowns", responses=refusals())
-async def list_unknowns(recognizer: RecognizerDep) -> Envelope[UnknownFaces]:
+async def list_unknowns(verbs: VerbsDep) -> Envelope[UnknownFaces]:
     """Faces of the running sessions that nobody knows, the latest first; in memory only, for ten minutes."""
-    return Envelope(data=unknowns.unknown_faces(recognizer.unknowns.all()))
+    return Envelope(data=unknowns.unknown_faces(await verbs.unknowns()))
 
 
 @router.get(
@@ -31,16 +33,16 @@ async def list_unknowns(recognizer: RecognizerDep) -> Envelope[UnknownFaces]:
         **refusals(errors.UnknownNotFound),
     },
 )
-async def get_unknown_picture(recognizer: RecognizerDep, unknown_id: str) -> Response:
+async def get_unknown_picture(verbs: VerbsDep, unknown_id: str) -> Response:
     """The best picture of such a face, a JPEG."""
-    picture = recognizer.unknowns.get(unknown_id).photo.picture
+    picture = await verbs.unknown_picture(unknown_id)
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 
 @router.delete("/unknowns/{unknown_id}", operation_id="dismiss_unknown", responses=refusals(errors.UnknownNotFound))
-async def dismiss_unknown(recognizer: RecognizerDep, unknown_id: str) -> Envelope[UnknownDismissed]:
+async def dismiss_unknown(verbs: VerbsDep, unknown_id: str) -> Envelope[UnknownDismissed]:
     """Forget such a face; as long as it stays before the camera it does not come up again."""
-    recognizer.unknowns.dismiss(unknown_id)
+    await verbs.dismiss_unknown(unknown_id)
     return Envelope(data=UnknownDismissed(unknown_id=unknown_id))
 
 
@@ -51,8 +53,7 @@ async def dismiss_unknown(recognizer: RecognizerDep, unknown_id: str) -> Envelop
 )
 async def register_unknown(
     *,
-    recognizer: RecognizerDep,
-    service: ServiceDep,
+    verbs: VerbsDep,
     unknown_id: str,
     name: NameField,
     relationship: RelationshipField,
@@ -60,14 +61,7 @@ async def register_unknown(
     consent: ConsentField,
 ) -> Envelope[Registration]:
     """Name such a face: as register, without an image."""
-    enrolment = await service.store(
-        recognizer.enrol_unknown,
-        unknown_id,
-        name=name,
-        relationship=relationship,
-        metadata=metadata,
-        consent=consent,
-    )
+    enrolment = await verbs.register_unknown(unknown_id, name, Details(relationship, metadata, consent))
     return Envelope(data=people.registration(enrolment))
 
 
@@ -76,10 +70,6 @@ async def register_unknown(
     operation_id="confirm_unknown",
     responses=refusals(errors.UnknownNotFound, errors.PersonNotFound, errors.BankError),
 )
-async def confirm_unknown(
-    recognizer: RecognizerDep, service: ServiceDep, unknown_id: str, who: WhichPerson
-) -> Envelope[Confirmed]:
+async def confirm_unknown(verbs: VerbsDep, unknown_id: str, who: WhichPerson) -> Envelope[Confirmed]:
     """Such a face is someone who is remembered: as is-me, by the best picture of it."""
-    return Envelope(
-        data=corrections.confirmed(await service.store(recognizer.confirm_unknown, unknown_id, who.person_id))
-    )
+    return Envelope(data=corrections.confirmed(await verbs.confirm_unknown(unknown_id, who.person_id)))

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from visage.api.errors import reply_to
 from visage.errors import InvalidRequest
-from visage.service.service import client_gone
+from visage.service.lanes import client_gone
 
 HEADERS_TIMEOUT_S = 5.0
 MAX_HEADER_BYTES = 16 * 1024

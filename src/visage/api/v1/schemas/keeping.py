@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from visage.admin.preferences import Preferences
 from visage.api.v1.schemas.common import Time
 from visage.service import restore
-from visage.service.retention import Due as DuePerson
+from visage.service.upkeep import DueNow
 
 
 class Restored(BaseModel):
@@ -116,7 +114,7 @@ def current_settings(preferences: Preferences, locked: list[str]) -> CurrentSett
     )
 
 
-def due_persons(found: list[DuePerson], days: int | None, now: datetime, fault: str | None) -> DuePersons:
+def due_persons(found: DueNow) -> DuePersons:
     """For the wire."""
     due = [
         Due(
@@ -126,6 +124,6 @@ def due_persons(found: list[DuePerson], days: int | None, now: datetime, fault: 
             since=each.since,
             days=each.days,
         )
-        for each in found
+        for each in found.due
     ]
-    return DuePersons(retention_days=days, now=now, clock_fault=fault, due=due)
+    return DuePersons(retention_days=found.days, now=found.now, clock_fault=found.fault, due=due)
