@@ -79,6 +79,18 @@ def test_sixteen_bit_grey_keeps_its_brightness() -> None:
     assert closeness(decoded, np.repeat((ramp >> 8).astype(np.uint8)[:, :, None], 3, axis=2)) <= 1
 
 
+def test_a_cmyk_picture_whose_colours_must_be_held_may_have_half_the_pixels() -> None:
+    paper = PillowImage.fromarray(scene()).convert("CMYK")
+    all_at_once = encoded(paper, "JPEG")
+    progressive = encoded(paper, "JPEG", progressive=True)
+    assert decode(all_at_once, Limits(max_pixels=60 * 80)).shape == (60, 80, 3)
+    assert decode(progressive, Limits(max_pixels=2 * 60 * 80)).shape == (60, 80, 3)
+    with pytest.raises(ImageTooLarge):
+        decode(progressive, Limits(max_pixels=60 * 80))
+    in_colour = encoded(PillowImage.fromarray(scene()), "JPEG", progressive=True)
+    assert decode(in_colour, Limits(max_pixels=60 * 80)).shape == (60, 80, 3)
+
+
 def test_cmyk_jpeg_looks_like_its_rgb() -> None:
     decoded = decode(encoded(PillowImage.fromarray(scene()).convert("CMYK"), "JPEG", quality=95), LIMITS)
     assert closeness(decoded, scene()) < 6
