@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import stat
 import subprocess
@@ -14,11 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
 from websockets.asyncio.client import connect
 
 from tests.api.conftest import VISAGE, free_port
 from visage.api.wire.https import CERTIFICATE_FILE, ensure_certificate, hosts_of, lan_addresses, reachable_at
+from visage.api.wire.security import own_hosts
 from visage.cli.client import trusting
+from visage.settings import Settings
 
 HOSTS = ["localhost", "127.0.0.1", "::1"]
 
@@ -54,6 +58,19 @@ def test_it_is_renewed_when_it_is_no_good_any_more(tmp_path: Path, why: str) -> 
     ensure_certificate(tmp_path, hosts, now)
     assert made.certificate_path.read_bytes() not in {content, b"nonsense"}
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(made.certificate_path, made.key_path)
+
+
+def test_a_computer_whose_name_is_not_ascii_gets_a_certificate_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "Büro")
+    hosts = hosts_of("0.0.0.0")
+    assert {"xn--bro-hoa", "xn--bro-hoa.local"} <= set(hosts)
+    made = x509.load_pem_x509_certificate(ensure_certificate(tmp_path, hosts).certificate_path.read_bytes())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "xn--bro-hoa.local" in names.get_values_for_type(x509.DNSName)
+    allowed, _ = own_hosts(Settings(host="0.0.0.0"))
+    assert "xn--bro-hoa.local" in allowed
 
 
 def test_it_names_every_address_that_a_phone_may_use() -> None:

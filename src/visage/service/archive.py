@@ -29,6 +29,9 @@ from visage.types import Person, Photo
 FORMAT = "visage-export"
 VERSION = 1
 MAX_PHOTO_BYTES = 10 * 2**20
+_TIMES = ((1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58))
+"""What a ZIP can say; the clock of a small computer without a battery may say 1970."""
+
 _INDEX = "visage-export.json"
 _MAX_ENTRIES = 200_000
 _MAX_JSON_BYTES = 2**20
@@ -148,7 +151,7 @@ class _Sink(io.RawIOBase):
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, datetime.now().astimezone().timetuple()[:6])
+    entry = zipfile.ZipInfo(name, min(max(_TIMES[0], datetime.now().astimezone().timetuple()[:6]), _TIMES[1]))
     entry.external_attr = (stat.S_IFREG | 0o600) << 16
     archive.writestr(entry, content)
 

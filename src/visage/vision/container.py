@@ -29,10 +29,9 @@ _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _PROGRESSIVE = 0xC2
 _HUFFMAN_FRAMES = {0xC0, 0xC1, _PROGRESSIVE}
-_BUFFERED_CMYK = 2
+_HELD_CMYK = 2
 """Of a JPEG whose colours come one after the other, the decoder holds all coefficients, 2 bytes each, beside the
-picture. With four colours that is twice as much as with three, whose chroma is usually halved; so it may have half the
-pixels."""
+picture. Four colours take twice what three do, whose chroma is usually halved; so they may have half the pixels."""
 _EOI, _SOS, _APP1, _APP14, _COM = 0xD9, 0xDA, 0xE1, 0xEE, 0xFE
 _DROPPED = {*range(_APP1, 0xF0), _COM} - {_APP14}  # JFIF (APP0) and Adobe (APP14) tell how colours are coded
 
@@ -102,10 +101,10 @@ def read_jpeg(data: bytes, max_pixels: int) -> Container:
             is_progressive = marker == _PROGRESSIVE
         elif marker == _SOS:
             scans += 1
-            if channels > 3 and (is_progressive or body[:1] < bytes([channels])):
-                _check_size(width, height, max_pixels // _BUFFERED_CMYK)
             if not height or scans > _MAX_SCANS or scans * width * height > _MAX_SCANNED_PIXELS:
                 raise InvalidImage
+            is_held = channels > 3 and (is_progressive or body[:1] < bytes([channels]))
+            _check_size(width, height, max_pixels // (_HELD_CMYK if is_held else 1))
         elif marker == _APP1 and orientation is None and body.startswith(b"Exif\0\0"):
             orientation = exif_orientation(body[6:])
         if marker not in _DROPPED:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from visage import durable
-from visage.api.wire.security import ANYWHERE, is_loopback, own_names
+from visage.api.wire.security import ANYWHERE, in_ascii, is_loopback, own_names
 from visage.errors import InstallationError
 
 CERTIFICATE_FILE = "https.crt"
@@ -62,7 +62,7 @@ def ensure_certificate(data_dir: Path, hosts: Sequence[str], now: datetime | Non
 def hosts_of(host: str) -> list[str]:
     """Every name and address by which a server that is bound to `host` may be called."""
     names = ["localhost", "127.0.0.1", "::1"]
-    names += [*sorted(own_names()), *lan_addresses()] if host in ANYWHERE else [host]
+    names += [*sorted(own_names()), *lan_addresses()] if host in ANYWHERE else [in_ascii(host) or host]
     return list(dict.fromkeys(names))
 
 

@@ -140,14 +140,22 @@ def own_hosts(settings: Settings) -> tuple[frozenset[str], bool]:
     if settings.host in ANYWHERE:
         hosts |= own_names()
     else:
-        hosts.add(settings.host.lower())
+        hosts.add(in_ascii(settings.host) or settings.host.lower())
     return frozenset(hosts), not is_loopback(settings.host)
 
 
 def own_names() -> set[str]:
     """What this computer is called, alone and as mDNS calls it."""
-    name = socket.gethostname().lower()
-    return {name, f"{name.partition('.')[0]}.local"}
+    name = in_ascii(socket.gethostname())
+    return {name, f"{name.partition('.')[0]}.local"} if name else set()
+
+
+def in_ascii(host: str) -> str | None:
+    """A host's name as it goes over the wire (`büro` is `xn--bro-hoa`); None where it is no name."""
+    try:
+        return host.lower().encode("idna").decode()
+    except UnicodeError:
+        return host.lower() if host.isascii() and host else None
 
 
 def is_loopback(host: str) -> bool:
