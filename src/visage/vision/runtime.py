@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from visage.errors import WeightsError
 from visage.vision import compiled, dlib_file
 from visage.vision.dlib_file import read_dlib
-from visage.vision.download import sha256_of
+from visage.vision.weights import sha256_of
 from visage.vision.work import checkpoint
 
 # Where the engine finds this package, it reports to its makers over the network that it is used. Nothing leaves the
