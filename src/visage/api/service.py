@@ -62,8 +62,9 @@ class Service:
     models.
     """
 
-    def __init__(self, settings: Settings, *, keys_required: bool) -> None:
+    def __init__(self, settings: Settings, *, keys_required: bool, models_when_needed: bool = False) -> None:
         self.settings = settings
+        self._models_when_needed = models_when_needed
         self.keys_required = keys_required
         self.limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
         self.failure: VisageError | None = None
@@ -394,6 +395,7 @@ class Service:
             max_faces=settings.max_faces,
             model=settings.model,
             detector=settings.detector,
+            when_needed=self._models_when_needed,
         )
         try:
             self._admit(recognizer)
@@ -401,7 +403,8 @@ class Service:
         except BaseException:
             recognizer.close()
             raise
-        recognizer.warm_up()
+        if not self._models_when_needed:
+            recognizer.warm_up()
         bank = recognizer.bank
         log.info("Loaded %d persons with %d embeddings of %s", bank.person_count, bank.embedding_count, bank.model)
         if bank.foreign_photos:

@@ -16,9 +16,7 @@ import httpx
 import typer
 from pydantic import SecretStr, ValidationError
 
-from visage.api.app import PREFIX, create_app
-from visage.api.https import CERTIFICATE_FILE
-from visage.bank.sqlite import read_key_record
+from visage.api import PREFIX
 from visage.cli.console import err
 from visage.errors import InstallationError, VisageError
 from visage.settings import Settings
@@ -55,6 +53,8 @@ def ask_passphrase(current: Settings) -> Settings:
     """The settings, with the passphrase asked for where the bank needs one and there is someone to ask."""
     if current.passphrase or current.master_key or not sys.stdin.isatty():
         return current
+    from visage.bank.sqlite import read_key_record  # noqa: PLC0415 - who talks to a server needs no database
+
     try:
         record = read_key_record(current.data_dir)
     except VisageError:  # whoever opens the bank will say the same
@@ -129,6 +129,8 @@ def server_at(url: str, api_key: str | None = None, data_dir: Path | None = None
 
 def trusting(data_dir: Path) -> ssl.SSLContext:
     """Trust what the system trusts, and the certificate that the server made in a data directory."""
+    from visage.api.https import CERTIFICATE_FILE  # noqa: PLC0415 - who does not use HTTPS needs none of it
+
     context = ssl.create_default_context()
     certificate = data_dir / CERTIFICATE_FILE
     if certificate.exists():
@@ -158,6 +160,8 @@ def with_client(
 @asynccontextmanager
 async def own_client(current: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, started for the while."""
+    from visage.api.app import create_app  # noqa: PLC0415 - who talks to a server needs none of it
+
     logging.getLogger("visage").addHandler(logging.NullHandler())  # what goes wrong is said once, by `fail`
     application = create_app(current, served=False)
     async with application.router.lifespan_context(application):

@@ -16,7 +16,7 @@ import httpx
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from visage.api.app import PREFIX
+from visage.api import PREFIX
 from visage.api.service import key_source
 from visage.bank import backup as backups
 from visage.bank.restore import Secrets, put_in_place, stage

@@ -758,8 +758,9 @@ def open_recognizer(
     max_faces: int = MAX_FACES,
     model: str = models.DEFAULT_EMBEDDER.name,
     detector: str = models.DEFAULT_DETECTOR.name,
+    when_needed: bool = False,
 ) -> Recognizer:
-    """Load the models, by name, and open the bank in a data directory.
+    """Load the models, by name (`when_needed`: with the first picture), and open the bank in a data directory.
 
     Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
     """
@@ -772,7 +773,12 @@ def open_recognizer(
         if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
             _must_fit(similarity_threshold, measured)
         pipeline = Pipeline(
-            model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces
+            model=chosen,
+            detector=finds,
+            threads=threads,
+            cache_dir=data_dir / "compiled",
+            max_faces=max_faces,
+            when_needed=when_needed,
         )
     except BaseException:
         bank.close()
