@@ -78,6 +78,9 @@ class Health(HealthStatus):
     persons: int
     embeddings: int
     uptime_s: float
+    photos_to_reembed: int = Field(
+        description="Photos that only another model has embedded: they are not recognised until `visage reembed`."
+    )
 
 
 class Box(BaseModel):

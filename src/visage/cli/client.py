@@ -8,13 +8,14 @@ import logging
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import httpx
 import typer
 from pydantic import SecretStr, ValidationError
+from rich.text import Text
 
 from visage.api import PREFIX
 from visage.cli.console import err
@@ -66,14 +67,34 @@ def ask_passphrase(current: Settings) -> Settings:
 
 
 def call(
-    url: str | None, data_dir: Path | None, method: str, path: str, *, api_key: str | None = None, **options: Any
+    url: str | None,
+    data_dir: Path | None,
+    method: str,
+    path: str,
+    *,
+    api_key: str | None = None,
+    compares: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
-    """One request; returns the reply's data."""
+    """One request; returns the reply's data. Where the answer `compares` faces, it is said who is left out."""
 
     async def send(client: httpx.AsyncClient) -> dict[str, Any]:
-        return await request(client, method, path, **options)
+        data = await request(client, method, path, **options)
+        if compares:
+            await say_who_waits(client)
+        return data
 
     return with_client(url, data_dir, send, api_key)
+
+
+async def say_who_waits(client: httpx.AsyncClient) -> None:
+    """Say on the standard error what no answer shows: photos of another model are not recognised."""
+    count = 0
+    with suppress(VisageError):  # what was asked for has its answer
+        count = (await request(client, "GET", "/health")).get("photos_to_reembed", 0)  # a server of before tells none
+    if count:
+        said = f"{count} photo(s) are of another model and are not recognised until `visage reembed` is run."
+        err.print(Text(said), soft_wrap=True)
 
 
 async def request(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:

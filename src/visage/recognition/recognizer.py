@@ -199,7 +199,7 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue, PersonNotFound.
         """
-        person = self.bank.person(person_id)
+        person = self._seen(person_id)
         face = self.chosen_face(image, box)
         return self._verify(face.embedding, self.bank.template(person_id), person.views)
 
@@ -267,9 +267,9 @@ class Recognizer:
         return enrolment
 
     def enrol_prepared(self, name: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
-        """As `enrol`, with what `prepare` gave for each image; uses no models."""
+        """As `enrol`, with what `prepare` gave for each image; uses models only where photos wait for `reembed`."""
         with self._enrolling:
-            namesakes = self.bank.named(name)
+            namesakes = [self._seen(person.person_id) for person in self.bank.named(name)]
             results = self._meant(offers, namesakes)
             photos = photos_of(results)
             template = template_of(photos)
@@ -297,9 +297,9 @@ class Recognizer:
         return self.add_prepared(person_id, details, offers)
 
     def add_prepared(self, person_id: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
-        """As `add_photos`, with what `prepare` gave for each image; uses no models."""
+        """As `add_photos`, with what `prepare` gave for each image; uses the models as `enrol_prepared` does."""
         with self._enrolling:
-            person = self.bank.person(person_id)
+            person = self._seen(person_id)
             return self._add_to(person, details, offers, self._meant(offers, [person]))
 
     def _add_person(
@@ -358,7 +358,7 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, InvalidValue, PersonNotFound, BankError.
         """
-        template = self.bank.template(person_id)
+        template = self.bank.template(self._seen(person_id).person_id)
         return self.bank.reject(person_id, self._nearest(image, template, box).embedding)
 
     def confirm_sighting(self, person_id: str, identification_id: str) -> Confirmation:
@@ -388,7 +388,7 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, FaceNotUsable, PersonNotFound, BankError.
         """
-        person = self.bank.person(person_id)
+        person = self._seen(person_id)
         face = usable(self._nearest(image, self.bank.template(person_id), box, enrolling=True))
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
         return self._confirm(person, [face.embedding], _new_photo(face, face.portrait))
@@ -398,7 +398,7 @@ class Recognizer:
 
         Raises: UnknownNotFound, PersonNotFound, BankError.
         """
-        unknown, person = self.unknowns.get(unknown_id), self.bank.person(person_id)
+        unknown, person = self.unknowns.get(unknown_id), self._seen(person_id)
         confirmation = self._confirm(person, [unknown.photo.embedding], unknown.photo)
         self.unknowns.forget(unknown.unknown_id)
         return confirmation
@@ -462,10 +462,18 @@ class Recognizer:
     def reembed(self, on_progress: Callable[[int, int], None]) -> int:
         """Give every photo that another model embedded an embedding of this model; returns how many."""
 
-        def embed(pictures: Sequence[bytes]) -> NDArray[np.float32]:
-            return self._pipeline.embed_portraits([decode(picture, self._limits) for picture in pictures])
+        return self.bank.reembed(self._embed_pictures, on_progress=on_progress)
 
-        return self.bank.reembed(embed, on_progress=on_progress)
+    def _embed_pictures(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        return self._pipeline.embed_portraits([decode(picture, self._limits) for picture in pictures])
+
+    def _seen(self, person_id: str) -> Person:
+        """A person as this model sees them: photos that only another model has embedded are embedded now. Nobody is
+        a stranger to their own photos because `visage reembed` was not run yet.
+
+        Raises: PersonNotFound, BankError.
+        """
+        return self.bank.reembed_person(person_id, self._embed_pictures)
 
     def set_target_fpir(self, target_fpir: float) -> None:
         """Change how many of the strangers seen may be given a name, a fraction; holds from the next image on."""
