@@ -198,9 +198,10 @@ def against_peers(medians: Mapping[str, Mapping[str, list[float]]]) -> list[Line
 def overhead(recognizer: Recognizer, size: str, data: bytes, repeats: int) -> Line:
     """The whole way against its bare model runs, in turn: one face is one run of each, two of the embedder."""
     pipeline = recognizer._pipeline
-    assert isinstance(pipeline._detector, Detector)
+    parts = pipeline._networks
+    assert isinstance(parts.detector, Detector)
     pixels = [np.zeros((n, side, side, 3), dtype=np.uint8) for n, side in ((1, 256), (1, 192), (2, 112))]
-    networks = (pipeline._detector._network, pipeline._landmarker._network, pipeline._embedder._network)
+    networks = (parts.detector._network, parts.landmarker._network, parts.embedder._network)
 
     def bare() -> None:
         for network, batch in zip(networks, pixels, strict=True):

@@ -4,44 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tests.photos import fetch
-from visage.bank.bank import MemoryBank
-from visage.recognition import calibration
-from visage.recognition.decision import Decider
-from visage.recognition.recognizer import Recognizer
-from visage.service import opening
-from visage.storage.sqlite import open_store
-from visage.vision.embed import DIMENSION, MODEL_NAME
-from visage.vision.image import Limits
-from visage.vision.models import DLIB, MTCNN
-from visage.vision.pipeline import Pipeline
+if TYPE_CHECKING:
+    from visage.recognition.recognizer import Recognizer
+    from visage.vision.pipeline import Pipeline
+
+# The models, the engine and the database are imported where a test asks for them: a test of numbers starts at once.
 
 
 @pytest.fixture(scope="session")
 def photos() -> Mapping[str, Path]:
     """The test pictures: obama, obama2, obama3, biden, partial1, partial2, rgba, astronaut, group1 … group6."""
+    from tests.photos import fetch
+
     return fetch()
 
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
     """The real models."""
+    from visage.vision.pipeline import Pipeline
+
     return Pipeline()
 
 
 @pytest.fixture(scope="session")
 def dlib_pipeline() -> Pipeline:
     """dlib's network in the place of the default."""
+    from visage.vision.models import DLIB
+    from visage.vision.pipeline import Pipeline
+
     return Pipeline(DLIB)
 
 
 @pytest.fixture(scope="session")
 def mtcnn_pipeline() -> Pipeline:
     """MTCNN in the place of the default detector."""
+    from visage.vision.models import MTCNN
+    from visage.vision.pipeline import Pipeline
+
     return Pipeline(detector=MTCNN)
 
 
@@ -50,6 +54,8 @@ def loaded(
     pipeline: Pipeline, dlib_pipeline: Pipeline, mtcnn_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever opens a bank gets the real models by name, loaded once for all tests."""
+    from visage.service import opening
+
     pipelines = {
         ("mobilefacenet", "blazeface"): pipeline,
         ("dlib", "blazeface"): dlib_pipeline,
@@ -62,6 +68,14 @@ def make_recognizer(
     pipeline: Pipeline, data_dir: Path, duplicate_policy: Literal["warn", "reject"] = "warn"
 ) -> Recognizer:
     """A recognizer with default settings on a bank of its own; `open_recognizer` with models that are loaded."""
+    from visage.bank.bank import MemoryBank
+    from visage.recognition import calibration
+    from visage.recognition.decision import Decider
+    from visage.recognition.recognizer import Recognizer
+    from visage.storage.sqlite import open_store
+    from visage.vision.embed import DIMENSION, MODEL_NAME
+    from visage.vision.image import Limits
+
     bank = MemoryBank(open_store(data_dir), model=MODEL_NAME, dimension=DIMENSION)
     decider = Decider(calibration.load(MODEL_NAME), target_fpir=0.01)
     return Recognizer(pipeline, bank, decider, limits=Limits(), duplicate_policy=duplicate_policy)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visage.vision.download import sha256_of
-from visage.vision.weights import Package, extract
+from visage.vision.fetch import extract
+from visage.vision.weights import Package, sha256_of
 
 FOLDER = Path(__file__).parent.parent / ".cache" / "photos"
 

@@ -26,7 +26,7 @@ from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
 from visage.storage.sqlite import FILE_NAME, open_store
-from visage.vision import models, weights
+from visage.vision import fetch, models, weights
 from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.image import encode_jpeg
 from visage.vision.pipeline import Pipeline
@@ -366,7 +366,7 @@ def test_models_verify_notices_another_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_models_pull_fetches_nothing_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "pull", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(fetch, "pull", lambda *_: pytest.fail("fetched"))
     assert said(visage("models", "pull")) == "All models are here.\n"
 
 

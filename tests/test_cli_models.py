@@ -61,8 +61,17 @@ def test_the_bank_follows_the_setting_there_and_back(
 ) -> None:
     bank = ["--data-dir", str(tmp_path / "data")]
     register(bank, "Barack", photos["obama"], photos["obama2"])
+    register(bank, "Joe", photos["biden"])
     monkeypatch.setenv("VISAGE_MODEL", "dlib")
-    assert "nobody known" in said(visage("identify", photos["obama3"], *bank))
+    unseen = visage("identify", photos["obama3"], *bank)
+    assert "nobody known" in said(unseen)
+    for told, waiting in (
+        (unseen, 3),
+        (visage("persons", "list", "--json", *bank), 3),
+        (visage("register", "Joe", photos["biden"], *bank), 2),  # one person, whose photo is seen now
+    ):
+        assert f"{waiting} photo(s) are of another model" in told.stderr and "`visage reembed`" in told.stderr
+    assert len(json.loads(said(visage("persons", "list", "--json", *bank)))) == 2
     assert "2 photos are of another model; run `visage reembed`" in " ".join(visage("doctor", *bank).stdout.split())
     assert said(visage("reembed", *bank)) == "2 photo(s) embedded with dlib-128.\n"
     assert json.loads(said(visage("identify", photos["obama3"], "--json", *bank)))["match"]["name"] == "Barack"

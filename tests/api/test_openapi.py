@@ -23,6 +23,8 @@ from tests.api.conftest import Server
 from visage.api.app import create_app
 from visage.settings import Settings
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
+
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 OPERATIONS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
 

@@ -62,7 +62,7 @@ def picture(width: int = 320, height: int = 240, kind: str = "JPEG") -> bytes:
 def test_health_tells_the_state(client: httpx.Client, photos: Mapping[str, Path]) -> None:
     register(client, photos["obama"], name="A")
     health = data(client.get("/health"))
-    assert health.keys() == {"status", "version", "model", "persons", "embeddings", "uptime_s"}
+    assert health.keys() == {"status", "version", "model", "persons", "embeddings", "uptime_s", "photos_to_reembed"}
     assert (health["persons"], health["embeddings"]) == (1, 1)
 
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -81,6 +81,24 @@ def test_sketches_find_the_true_neighbour_of_a_hundred_thousand(large: tuple[Vec
     for hits, probe in zip(found, probes, strict=True):  # whatever was found, its cosine is exact
         for key, similarity in hits:
             assert similarity == pytest.approx(float(vectors[int(key)] @ probe), abs=1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(dimension=st.integers(64, 600))
+@example(dimension=64)
+@example(dimension=512)
+@example(dimension=2048)
+def test_sketches_find_the_true_neighbour_in_any_dimension(dimension: int) -> None:
+    """A hundredth of all are compared, as in a large bank. One lies on the other side, where no bit is the same."""
+    vectors = random_units(2000, dimension=dimension)
+    rows = np.arange(0, len(vectors), 20)
+    probes = near(vectors[rows], 0.7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_module, "_COMPARED_MIN", 1)
+        index = filled(vectors, approximate_from=1)
+        index.put("opposite", -probes[0])
+        found = index.search(probes, 1)
+    assert sum(hits[0][0] == str(row) for hits, row in zip(found, rows, strict=True)) >= 0.97 * len(rows)
 
 
 def test_many_in_one_narrow_crowd_are_told_apart() -> None:

@@ -139,7 +139,7 @@ def test_a_model_without_calibration_is_refused() -> None:
 def test_a_fit_finds_the_threshold_of_a_known_distribution() -> None:
     """Random directions: the chance of a cosine above t is known, and the fitted threshold must keep it."""
     rng = np.random.default_rng(3)
-    dimension, people = 64, 1200
+    dimension, people = 64, 600
     centres = rng.normal(size=(people, dimension))
     photos = centres[:, None] + 0.3 * rng.normal(size=(people, 3, dimension))
     embeddings = (photos / np.linalg.norm(photos, axis=2, keepdims=True)).reshape(-1, dimension).astype(np.float32)

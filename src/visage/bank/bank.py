@@ -15,7 +15,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -191,8 +191,7 @@ class MemoryBank:
     @property
     def foreign_photos(self) -> int:
         """Photos that only another model has embedded; they are not searched until `reembed`."""
-        with self._turn:
-            return sum(map(len, self._photos.values())) - len(self._embeddings)
+        return sum(map(len, tuple(self._photos.values()))) - len(self._embeddings)
 
     def search(self, probes: NDArray[np.float32], limit: int) -> list[list[Hit]]:
         """The persons nearest to each probe. Waits for no write, and no write waits for it.
@@ -672,6 +671,34 @@ class MemoryBank:
             done += len(batch)
             on_progress(done, total)
         return done
+
+    def reembed_person(self, person_id: str, embed: Callable[[Sequence[bytes]], NDArray[np.float32]]) -> Person:
+        """As `reembed`, of one person; pictures that cannot be read are left. Costs nothing where none waits.
+
+        Raises:
+            PersonNotFound: no such person.
+        """
+        with self._turn:
+            person = self.person(person_id)
+            waiting = [key for key in self._photos[person.person_id] if key not in self._embeddings]
+        pictures = {}
+        for key in waiting:
+            with suppress(BankError, PhotoNotFound):
+                pictures[key] = self.picture(person.person_id, key)
+        if not pictures:
+            return person
+        vectors = embed(list(pictures.values()))
+        with self._turn:
+            person = self.person(person_id)
+            missing = (
+                self._photos[person.person_id].keys() - self._embeddings.keys()
+            )  # another may have been as quick
+            fresh = {key: vector for key, vector in zip(pictures, vectors, strict=True) if key in missing}
+            if not fresh:
+                return person
+            self._store.add_embeddings(self.model, fresh)
+            self._embeddings |= fresh
+            return self._refresh(person)
 
     def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
         """Write a backup file; see `Store.backup`."""

@@ -2,16 +2,17 @@
 
 A small bank is searched by one matrix product. From `APPROXIMATE_FROM` vectors on, a search has two steps:
 
-1. Each vector has a sketch, one bit a dimension: the signs of its coordinates after a fixed random rotation. Two
-   vectors at an angle θ differ in a bit with probability θ/π, so the number of bits in which two sketches differ
-   (Hamming distance) tells the angle roughly, from a thirty-second of the memory.
+1. Each vector has a sketch, one bit a dimension, but at least 192 and at most 512: the signs of its coordinates after
+   fixed random rotations. Two vectors at an angle θ differ in a bit with probability θ/π, so the number of bits in
+   which two sketches differ (Hamming distance) tells the angle roughly, from a thirty-second of the memory.
 2. The cosines of the few vectors with the nearest sketches are computed with full precision.
 
 So every cosine that is returned is exact; what may happen is that a neighbour is passed over, and
 `docs/decisions/0010-search.md` says how rarely. The rotation spreads what the coordinates of a real network share.
 Nothing is trained or built: a change costs the same at any size, and the next search sees it.
 
-Sources: Charikar 2002, "Similarity estimation techniques from rounding algorithms" (sign of random projections).
+Sources: Charikar 2002, "Similarity estimation techniques from rounding algorithms" (sign of random projections); Ji
+et al. 2012, "Super-bit locality-sensitive hashing" (orthogonal in batches, where there are more than dimensions).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from heapq import nlargest
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +54,13 @@ _CHUNK_ROWS = 8_192
 
 _WORD_BITS = 64
 
+_BITS_MIN, _BITS_MAX = 192, 512
+"""Of a sketch. Fewer pass neighbours over (`docs/decisions/0010-search.md`); more cost time and find nobody more."""
+
 Words = NDArray[np.uint64]
+Counts = NDArray[np.unsignedinteger[Any]]
+"""Of bits, in the smallest type that holds them all."""
+
 Found = list[tuple[str, float]]
 
 
@@ -72,7 +80,7 @@ class Index:
         self.revision = 0
         """Another number after every change."""
         # To work in: to ask for new memory takes nearly as long as the work.
-        self._distances = np.empty(0, dtype=np.uint8)
+        self._distances = np.empty(0, dtype=np.min_scalar_type(_bits(dimension)))
         self._differing = np.empty(_SCANNED_ROWS, dtype=np.uint64)
 
     def __len__(self) -> int:
@@ -173,10 +181,10 @@ class Index:
             start += len(block.keys)
         return _best(found, limit)
 
-    def _scan(self, sketch: Words) -> NDArray[np.uint8]:
-        """(words, 1) uint64 → (len,) uint8: the number of bits in which each sketch differs."""
+    def _scan(self, sketch: Words) -> Counts:
+        """(words, 1) uint64 → (len,): the number of bits in which each sketch differs."""
         if len(self._distances) < len(self):
-            self._distances = np.empty(2 * len(self), dtype=np.uint8)
+            self._distances = np.empty(2 * len(self), dtype=self._distances.dtype)
         start = 0
         for block in self._blocks:
             for row in range(0, len(block.keys), _SCANNED_ROWS):
@@ -205,7 +213,7 @@ class _Block:
 
     def __init__(self, dimension: int, rows: int) -> None:
         self.vectors = np.empty((rows, dimension), dtype=np.float32)
-        self.sketches = np.empty((-(-dimension // _WORD_BITS), rows), dtype=np.uint64)
+        self.sketches = np.empty((_bits(dimension) // _WORD_BITS, rows), dtype=np.uint64)
         self.keys: list[str] = []
         self.rows: dict[str, int] = {}
 
@@ -243,29 +251,37 @@ class _Block:
         return [(self.keys[row], cosine) for row, cosine in _largest(similarities, limit)]
 
 
-def _smallest(distances: NDArray[np.uint8], wanted: float) -> NDArray[np.intp]:
+def _smallest(distances: Counts, wanted: float) -> NDArray[np.intp]:
     """The places of the smallest distances, ascending: about so many at most, but all of the very smallest."""
     sample = distances[:: max(1, len(distances) // _SAMPLE)]
     up_to = np.cumsum(np.bincount(sample))
     radius = np.searchsorted(up_to, max(wanted * len(sample) / len(distances), up_to[sample.min()]), side="right")
-    return np.flatnonzero(distances < np.uint8(radius))
+    return np.flatnonzero(distances < distances.dtype.type(radius))
+
+
+def _bits(dimension: int) -> int:
+    """Of the sketches of such vectors: whole words."""
+    return -(-min(max(dimension, _BITS_MIN), _BITS_MAX) // _WORD_BITS) * _WORD_BITS
 
 
 @cache
-def _rotation(dimension: int) -> NDArray[np.float32]:
-    """(D, D) float32, orthogonal, the same on every machine that matters: sketches are never stored."""
-    normal = np.random.default_rng(0).standard_normal((dimension, dimension))
-    return np.linalg.qr(normal)[0].astype(np.float32)
+def _directions(dimension: int) -> NDArray[np.float32]:
+    """(bits, D) float32, unit length, orthogonal in batches of up to D; the same on every machine that matters:
+    sketches are never stored."""
+    rng, bits = np.random.default_rng(0), _bits(dimension)
+    batches = [
+        np.linalg.qr(rng.standard_normal((dimension, min(dimension, bits))))[0].T
+        for _ in range(-(-bits // dimension))
+    ]
+    return np.concatenate(batches)[:bits].astype(np.float32)
 
 
 def _sketches(vectors: NDArray[np.float32]) -> Words:
-    """(n, D) float32 → (words, n) uint64; the last word is filled up with zeros."""
-    rotation = _rotation(vectors.shape[1])
+    """(n, D) float32 → (words, n) uint64."""
+    directions = _directions(vectors.shape[1])
     # For one vector @ would wait for threads longer than it works.
-    rotated = np.vecdot(rotation, vectors) if len(vectors) == 1 else vectors @ rotation.T
-    signs = np.atleast_2d(rotated) > 0
-    spare = -signs.shape[1] % _WORD_BITS
-    packed = np.packbits(np.pad(signs, ((0, 0), (0, spare))) if spare else signs, axis=1)
+    along = np.vecdot(directions, vectors) if len(vectors) == 1 else vectors @ directions.T
+    packed = np.packbits(np.atleast_2d(along) > 0, axis=1)
     return np.ascontiguousarray(packed.view(np.uint64).T)
 
 

@@ -8,16 +8,16 @@ import logging
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import httpx
 import typer
 from pydantic import SecretStr, ValidationError
+from rich.text import Text
 
-from visage.api.app import PREFIX, create_app
-from visage.api.wire.https import CERTIFICATE_FILE
+from visage.api import PREFIX
 from visage.cli.console import err
 from visage.errors import InstallationError, VisageError
 from visage.settings import Settings
@@ -55,6 +55,7 @@ def ask_passphrase(current: Settings) -> Settings:
     """The settings, with the passphrase asked for where the bank needs one and there is someone to ask."""
     if current.passphrase or current.master_key or not sys.stdin.isatty():
         return current
+
     try:
         record = read_key_record(current.data_dir)
     except VisageError:  # whoever opens the bank will say the same
@@ -66,14 +67,34 @@ def ask_passphrase(current: Settings) -> Settings:
 
 
 def call(
-    url: str | None, data_dir: Path | None, method: str, path: str, *, api_key: str | None = None, **options: Any
+    url: str | None,
+    data_dir: Path | None,
+    method: str,
+    path: str,
+    *,
+    api_key: str | None = None,
+    compares: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
-    """One request; returns the reply's data."""
+    """One request; returns the reply's data. Where the answer `compares` faces, it is said who is left out."""
 
     async def send(client: httpx.AsyncClient) -> dict[str, Any]:
-        return await request(client, method, path, **options)
+        data = await request(client, method, path, **options)
+        if compares:
+            await say_who_waits(client)
+        return data
 
     return with_client(url, data_dir, send, api_key)
+
+
+async def say_who_waits(client: httpx.AsyncClient) -> None:
+    """Say on the standard error what no answer shows: photos of another model are not recognised."""
+    count = 0
+    with suppress(VisageError):  # what was asked for has its answer
+        count = (await request(client, "GET", "/health")).get("photos_to_reembed", 0)  # a server of before tells none
+    if count:
+        said = f"{count} photo(s) are of another model and are not recognised until `visage reembed` is run."
+        err.print(Text(said), soft_wrap=True)
 
 
 async def request(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
@@ -129,6 +150,8 @@ def server_at(url: str, api_key: str | None = None, data_dir: Path | None = None
 
 def trusting(data_dir: Path) -> ssl.SSLContext:
     """Trust what the system trusts, and the certificate that the server made in a data directory."""
+    from visage.api.wire.https import CERTIFICATE_FILE  # noqa: PLC0415 - who does not use HTTPS needs none of it
+
     context = ssl.create_default_context()
     certificate = data_dir / CERTIFICATE_FILE
     if certificate.exists():
@@ -158,6 +181,8 @@ def with_client(
 @asynccontextmanager
 async def own_client(current: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, started for the while."""
+    from visage.api.app import create_app  # noqa: PLC0415 - who talks to a server needs none of it
+
     logging.getLogger("visage").addHandler(logging.NullHandler())  # what goes wrong is said once, by `fail`
     application = create_app(current, served=False)
     async with application.router.lifespan_context(application):

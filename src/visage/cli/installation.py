@@ -16,7 +16,8 @@ from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
-from visage.api.app import PREFIX, create_app
+from visage.api import PREFIX
+from visage.api.app import create_app
 from visage.bank.bank import MemoryBank
 from visage.cli import benchmark
 from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting

@@ -16,7 +16,7 @@ import httpx
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from visage.api.app import PREFIX
+from visage.api import PREFIX
 from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
 from visage.cli.console import err, say
 from visage.durable import sync, sync_descriptor

@@ -23,7 +23,7 @@ from visage.recognition.evaluation import figures, halves
 from visage.recognition.rehearsal import rehearse
 from visage.settings import Settings
 from visage.types import Image
-from visage.vision import models, weights
+from visage.vision import fetch, models, weights
 from visage.vision.image import Limits, decode
 from visage.vision.models import EmbedderModel, Model
 from visage.vision.pipeline import Pipeline
@@ -84,7 +84,7 @@ def pull(
     if given is not None:
         if len(names or ()) != 1:
             raise InstallationError("Say which model the file is: `visage models pull NAME --from FILE`")
-        say(f"Took {', '.join(weights.take(files, given))}.")
+        say(f"Took {', '.join(fetch.take(files, given))}.")
     elif any(weights.fault_of(item) for item in files):
         say(f"Fetched {', '.join(_pull(files))}.")
     else:
@@ -104,7 +104,7 @@ def _pull(files: Sequence[weights.Weights]) -> list[str]:
         progress.update(task, completed=have, total=total)
 
     try:
-        return weights.pull(files, step)
+        return fetch.pull(files, step)
     finally:
         if progress.live.is_started:
             progress.stop()

@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.table import Column, Table
 
-from visage.cli.client import ApiKey, AsJson, DataDir, Url, call, request, with_client
+from visage.cli.client import ApiKey, AsJson, DataDir, Url, call, request, say_who_waits, with_client
 from visage.cli.console import cell, out, plain, say
 from visage.errors import BankError, VisageError
 
@@ -49,6 +49,7 @@ def register(
             "POST",
             "/register",
             api_key=api_key,
+            compares=True,
             data=values,
             files=[("image", (path.name, path.read_bytes())) for path in photos],
         )
@@ -108,9 +109,8 @@ def identify(
     data_dir: DataDir = None,
 ) -> None:
     """Say who is in a photo."""
-    reply = call(
-        url, data_dir, "POST", "/identify", api_key=api_key, files=[("image", (photo.name, photo.read_bytes()))]
-    )
+    files = [("image", (photo.name, photo.read_bytes()))]
+    reply = call(url, data_dir, "POST", "/identify", api_key=api_key, compares=True, files=files)
     if as_json:
         out.print_json(data=reply)
         return
@@ -152,6 +152,7 @@ def list_persons(
             page = await request(client, "GET", "/persons", params=parameters)
             found += page["persons"]
             if page["next_cursor"] is None:
+                await say_who_waits(client)
                 return found
             parameters["cursor"] = page["next_cursor"]
 

@@ -15,7 +15,7 @@ import httpx
 import typer
 from rich.progress import Progress
 
-from visage.api.app import PREFIX
+from visage.api import PREFIX
 from visage.cli.client import ApiKey, DataDir, Url, parse_reply, request, with_client
 from visage.cli.console import err, say
 from visage.errors import InstallationError, InvalidArchive, VisageError

@@ -193,7 +193,7 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, MultipleFaces, InvalidValue, PersonNotFound.
         """
-        self.bank.person(person_id)  # who is not there needs no work
+        self.see(person_id)
         return self.verify_face(self.chosen_face(image, box), person_id)
 
     def verify_face(self, face: Face, person_id: str) -> Verification:
@@ -243,6 +243,7 @@ class Recognizer:
             BankError: the bank cannot be written.
         """
         offers = [self.prepare(*each) for each in zip(images, boxes or [None] * len(images), strict=True)]
+        self.see_named(name)
         return self.enrol_prepared(name, Details(relationship, metadata, consent), offers)
 
     def enrol_unknown(
@@ -265,7 +266,7 @@ class Recognizer:
         return enrolment
 
     def enrol_prepared(self, name: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
-        """As `enrol`, with what `prepare` gave for each image; uses no models."""
+        """As `enrol`, with what `prepare` gave for each image; uses no models: `see_named` comes first."""
         with self._enrolling:
             namesakes = self.bank.named(name)
             results = self._meant(offers, namesakes)
@@ -290,12 +291,12 @@ class Recognizer:
 
         Raises: as `enrol`, and PersonNotFound.
         """
-        self.bank.person(person_id)  # who is not there needs no work
+        self.see(person_id)
         offers = [self.prepare(*each) for each in zip(images, boxes or [None] * len(images), strict=True)]
         return self.add_prepared(person_id, details, offers)
 
     def add_prepared(self, person_id: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
-        """As `add_photos`, with what `prepare` gave for each image; uses no models."""
+        """As `add_photos`, with what `prepare` gave for each image; uses no models: `see` comes first."""
         with self._enrolling:
             person = self.bank.person(person_id)
             return self._add_to(person, details, offers, self._meant(offers, [person]))
@@ -356,7 +357,7 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, InvalidValue, PersonNotFound, BankError.
         """
-        template = self.bank.template(person_id)
+        template = self.bank.template(self.see(person_id).person_id)
         return self.bank.reject(person_id, self._nearest(image, template, box).embedding)
 
     def confirm_sighting(self, person_id: str, identification_id: str) -> Confirmation:
@@ -386,7 +387,7 @@ class Recognizer:
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, FaceNotUsable, PersonNotFound, BankError.
         """
-        person = self.bank.person(person_id)
+        person = self.see(person_id)
         face = usable(self._nearest(image, self.bank.template(person_id), box, enrolling=True))
         assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
         return self._confirm(person, [face.embedding], _new_photo(face, face.portrait))
@@ -460,10 +461,26 @@ class Recognizer:
     def reembed(self, on_progress: Callable[[int, int], None]) -> int:
         """Give every photo that another model embedded an embedding of this model; returns how many."""
 
-        def embed(pictures: Sequence[bytes]) -> NDArray[np.float32]:
-            return self._pipeline.embed_portraits([decode(picture, self._limits) for picture in pictures])
+        return self.bank.reembed(self._embed_pictures, on_progress=on_progress)
 
-        return self.bank.reembed(embed, on_progress=on_progress)
+    def _embed_pictures(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        return self._pipeline.embed_portraits([decode(picture, self._limits) for picture in pictures])
+
+    def see(self, person_id: str) -> Person:
+        """A person as this model sees them: photos that only another model has embedded are embedded now. Nobody is
+        a stranger to their own photos because `visage reembed` was not run yet. Costs nothing where none waits.
+
+        Raises: PersonNotFound, BankError.
+        """
+        return self.bank.reembed_person(person_id, self._embed_pictures)
+
+    def see_named(self, name: str) -> None:
+        """As `see`, all of a name.
+
+        Raises: BankError.
+        """
+        for person in self.bank.named(name):
+            self.see(person.person_id)
 
     def set_target_fpir(self, target_fpir: float) -> None:
         """Change how many of the strangers seen may be given a name, a fraction; holds from the next image on."""

@@ -45,11 +45,13 @@ def open_recognizer(
     model: str = models.DEFAULT_EMBEDDER.name,
     detector: str = models.DEFAULT_DETECTOR.name,
     pipeline: Pipeline | None = None,
+    when_needed: bool = False,
 ) -> Recognizer:
     """Load the models, by name, and open the bank in a data directory.
 
     Args:
         pipeline: of these models, where they are loaded already.
+        when_needed: load the models with the first picture.
 
     Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
     """
@@ -62,7 +64,12 @@ def open_recognizer(
         if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
             _must_fit(similarity_threshold, measured)
         pipeline = pipeline or Pipeline(
-            model=chosen, detector=finds, threads=threads, cache_dir=data_dir / "compiled", max_faces=max_faces
+            model=chosen,
+            detector=finds,
+            threads=threads,
+            cache_dir=data_dir / "compiled",
+            max_faces=max_faces,
+            when_needed=when_needed,
         )
     except BaseException:
         bank.close()

@@ -31,10 +31,12 @@ class Service:
     Args:
         settings: of the installation.
         keys_required: whether a client must show a key.
+        models_when_needed: load them with the first picture, not at start.
     """
 
-    def __init__(self, settings: Settings, *, keys_required: bool) -> None:
+    def __init__(self, settings: Settings, *, keys_required: bool, models_when_needed: bool = False) -> None:
         self.settings = settings
+        self._models_when_needed = models_when_needed
         self.keys_required = keys_required
         self.limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
         self.lanes = Lanes(max_work_s=settings.max_work_s, max_pending=settings.max_pending)
@@ -171,6 +173,7 @@ class Service:
             model=settings.model,
             detector=settings.detector,
             pipeline=before.pipeline if before else None,
+            when_needed=self._models_when_needed,
         )
         try:
             self._admit(recognizer)
@@ -178,7 +181,8 @@ class Service:
         except BaseException:
             recognizer.close()
             raise
-        recognizer.warm_up()
+        if not self._models_when_needed:
+            recognizer.warm_up()
         bank = recognizer.bank
         log.info("Loaded %d persons with %d embeddings of %s", bank.person_count, bank.embedding_count, bank.model)
         if bank.foreign_photos:

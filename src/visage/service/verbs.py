@@ -93,7 +93,7 @@ class Verbs:
     async def verify_person(self, image: bytes, person_id: str, box: Box | None) -> Verification:
         """Is this that person? Raises as `Recognizer.verify_person`."""
         recognizer = self._recognizer
-        await self._lanes.read(self._bank.person, person_id)  # who is not there needs no work
+        await self._see(person_id)
         face = await self._lanes.compute(recognizer.chosen_face, image, box)
         return await self._lanes.read(recognizer.verify_face, face, person_id)
 
@@ -113,6 +113,8 @@ class Verbs:
         """Remember someone; raises as `Recognizer.enrol`."""
         recognizer = self._recognizer
         offers = await self._lanes.compute_each(recognizer.prepare, images, boxes)
+        if self._bank.foreign_photos:
+            await self._lanes.compute(recognizer.see_named, name)
         return await self._lanes.store(recognizer.enrol_prepared, name, details, offers)
 
     async def add_photos(
@@ -120,7 +122,7 @@ class Verbs:
     ) -> Enrolment:
         """Remember more photos of someone; raises as `Recognizer.add_photos`."""
         recognizer = self._recognizer
-        await self._lanes.read(self._bank.person, person_id)  # who is not there needs no work
+        await self._see(person_id)
         offers = await self._lanes.compute_each(recognizer.prepare, images, boxes)
         return await self._lanes.store(recognizer.add_prepared, person_id, details, offers)
 
@@ -234,4 +236,15 @@ class Verbs:
 
     async def confirm_unknown(self, unknown_id: str, person_id: str) -> Confirmation:
         """One is someone who is remembered; raises as `Recognizer.confirm_unknown`."""
+        await self._see(person_id)
         return await self._lanes.store(self._recognizer.confirm_unknown, unknown_id, person_id)
+
+    async def _see(self, person_id: str) -> None:
+        """See to it that this model knows the photos of someone; who is not there needs no work.
+
+        Raises: PersonNotFound, BankError.
+        """
+        if self._bank.foreign_photos:
+            await self._lanes.compute(self._recognizer.see, person_id)
+        else:
+            self._bank.person(person_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from visage.types import Image
 from visage.vision.align import TEMPLATE, similarity_transform
-from visage.vision.runtime import Network
 from visage.vision.work import checkpoint
+
+if TYPE_CHECKING:
+    from visage.vision.runtime import Network
 
 Floats = NDArray[np.float32]
 

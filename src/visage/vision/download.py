@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import BinaryIO
 import httpx
 
 from visage.errors import WeightsError
+from visage.vision.weights import sha256_of
 
 Progress = Callable[[int, int | None], None]
 """Is told how many bytes of how many are here; of how many, where that is known."""
@@ -25,12 +25,6 @@ _MAX_BYTES = 2 * 1024**3
 """No network here is larger; what sends more is not what was asked for."""
 
 _TIMEOUT = httpx.Timeout(30)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, target: Path, *, sha256: str | None, size: int | None, on_progress: Progress) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visage.types import Image
 from visage.vision.align import similarity, warp
-from visage.vision.runtime import Network
+
+if TYPE_CHECKING:
+    from visage.vision.runtime import Network
 
 Floats = NDArray[np.float32]
 

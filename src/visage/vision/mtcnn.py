@@ -10,6 +10,7 @@ Source: Zhang et al. 2016, IEEE Signal Processing Letters 23(10); thresholds as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from visage.types import Image
 from visage.vision.align import similarity, warp
 from visage.vision.detect import Detections, boxes_of, letterbox, tiles, turned_back, with_mouth
-from visage.vision.runtime import Network
+
+if TYPE_CHECKING:
+    from visage.vision.runtime import Network
 
 Floats = NDArray[np.float32]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from visage.types import Image
 from visage.vision.detect import Detections, Detector
 from visage.vision.embed import Embedder, Runs
-from visage.vision.models import DetectorModel, EmbedderModel
+from visage.vision.landmarks import Landmarker
+from visage.vision.models import LANDMARKS, DetectorModel, EmbedderModel
 from visage.vision.mtcnn import CANVAS, Mtcnn
 from visage.vision.runtime import Runtime
 from visage.vision.yunet import Yunet
@@ -18,6 +21,29 @@ class Finds(Protocol):
     each are right eye, left eye, nose tip and mouth centre."""
 
     def detect(self, image: Image, *, overturned: bool = False) -> Detections: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Those of a pipeline."""
+
+    detector: Finds
+    landmarker: Landmarker
+    embedder: Embedder
+
+
+def open_networks(model: EmbedderModel, detector: DetectorModel, threads: int, cache_dir: Path | None) -> Networks:
+    """All networks of a pipeline, compiled; arguments as there.
+
+    Raises:
+        WeightsError: a file is no network, or the package that runs one is not installed.
+    """
+    runtime = Runtime(threads, cache_dir)
+    return Networks(
+        open_detector(runtime, detector),
+        Landmarker(runtime.load(LANDMARKS.files[0].path, mean=0, scale=255)),
+        open_embedder(runtime, model),
+    )
 
 
 def open_detector(runtime: Runtime, model: DetectorModel) -> Finds:

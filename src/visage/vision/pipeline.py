@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from visage.vision.align import (
     similarity_transform,
 )
 from visage.vision.embed import Embedded
-from visage.vision.landmarks import MESH_POINTS, Landmarker
+from visage.vision.landmarks import MESH_POINTS
 from visage.vision.look import is_drawn, look, look_where_it_was
 from visage.vision.models import (
     DEFAULT_DETECTOR,
@@ -34,10 +35,11 @@ from visage.vision.models import (
     DetectorModel,
     EmbedderModel,
 )
-from visage.vision.opening import open_detector, open_embedder
 from visage.vision.quality import UNCLEAR, assess, measure
-from visage.vision.runtime import Runtime
 from visage.vision.work import checked
+
+if TYPE_CHECKING:
+    from visage.vision.opening import Networks
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class Pipeline:
         threads: CPU threads a model run may use; 0 lets the engine decide.
         cache_dir: where compiled networks are kept between starts; None keeps nothing.
         max_faces: so many faces of a picture are looked at, the largest; the others are counted.
+        when_needed: only check their files now, and load them when the first picture comes.
 
     Raises:
         WeightsError: a model file is missing or is not the one it should be, or what runs it is not installed.
@@ -98,15 +101,19 @@ class Pipeline:
         threads: int = 0,
         cache_dir: Path | None = None,
         max_faces: int = MAX_FACES,
+        when_needed: bool = False,
     ) -> None:
         self.max_faces = max_faces
-        weights.verify((*detector.files, *LANDMARKS.files, *model.files))
-        runtime = Runtime(threads, cache_dir)
         self.model = model
         self._framing = model.framing
-        self._detector = open_detector(runtime, detector)
-        self._landmarker = Landmarker(runtime.load(LANDMARKS.files[0].path, mean=0, scale=255))
-        self._embedder = open_embedder(runtime, model)
+        weights.verify((*detector.files, *LANDMARKS.files, *model.files))
+        self._open = partial(_open, model, detector, threads, cache_dir)
+        if not when_needed or model.runs_as is not None:  # only then it is known whether what runs it is installed
+            self._networks  # noqa: B018 - loads them
+
+    @cached_property
+    def _networks(self) -> Networks:
+        return self._open()
 
     def analyse(
         self, image: Image, *, enrolling: bool = False, timing_ms: dict[str, float] | None = None
@@ -137,11 +144,11 @@ class Pipeline:
             image: (H, W, 3) uint8, RGB.
             overturned: let the detector look at it upside down. It finds most faces that are, but not all.
         """
-        every = self._detector.detect(image, overturned=overturned)
+        every = self._networks.detector.detect(image, overturned=overturned)
         found = every.largest(self.max_faces)
         if not len(found):
             return Faces()
-        looks = look(image, found, self._landmarker)
+        looks = look(image, found, self._networks.landmarker)
         mesh, five, presence = looks.mesh, looks.mesh.five(), looks.mesh.presence
         centres, near = five.mean(axis=1), 0.5 * np.linalg.norm(five[:, 1] - five[:, 0], axis=1)
         located = Faces[LocatedFace](passed_over=len(every) - len(found))
@@ -166,7 +173,7 @@ class Pipeline:
         """
         if not meshes:
             return []
-        looks = look_where_it_was(image, np.stack(meshes), self._landmarker)
+        looks = look_where_it_was(image, np.stack(meshes), self._networks.landmarker)
         mesh, five = looks.mesh, looks.mesh.five()
         return [
             _located(image, mesh.points[index], five[index], float(presence)) if looks.clear[index] else None
@@ -214,18 +221,18 @@ class Pipeline:
     def _embed(self, aligned: NDArray[np.uint8], clear: NDArray[np.bool_]) -> Embedded:
         """Embed those of n aligned faces that are clear; the others stay 0."""
         if clear.all():
-            return self._embedder.embed(aligned)
+            return self._networks.embedder.embed(aligned)
         embedded = Embedded(
             np.zeros((len(aligned), self.model.dimension), dtype=np.float32), np.zeros(len(aligned), dtype=np.float32)
         )
         if clear.any():
-            some = self._embedder.embed(aligned[clear])
+            some = self._networks.embedder.embed(aligned[clear])
             embedded.vectors[clear], embedded.clarity[clear] = some.vectors, some.clarity
         return embedded
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
-        return self._embedder.embed(
+        return self._networks.embedder.embed(
             np.stack([align_portrait(picture, self._framing) for picture in portraits])
         ).vectors
 
@@ -297,3 +304,9 @@ def _seen_already(centre: NDArray[np.float32], others: NDArray[np.float32], near
         near: (n,), how near to each of them it would be the same.
     """
     return bool((np.linalg.norm(others - centre, axis=1) < near).any())
+
+
+def _open(model: EmbedderModel, detector: DetectorModel, threads: int, cache_dir: Path | None) -> Networks:
+    from visage.vision.opening import open_networks  # noqa: PLC0415 - the engine is loaded with the networks
+
+    return open_networks(model, detector, threads, cache_dir)

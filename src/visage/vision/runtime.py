@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.errors import WeightsError
+from visage.vision import compiled, dlib_file
 from visage.vision.dlib_file import read_dlib
+from visage.vision.weights import sha256_of
 from visage.vision.work import checkpoint
 
 # Where the engine finds this package, it reports to its makers over the network that it is used. Nothing leaves the
@@ -26,8 +28,6 @@ import openvino as ov  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
-log = logging.getLogger("visage")
-
 
 def available_cores() -> int:
     """How many cores this process may use, where the system tells; else how many there are."""
@@ -37,7 +37,7 @@ def available_cores() -> int:
 
 
 class Runtime:
-    """Compiles networks for this machine's CPU, once; later starts read the compiled form from a cache.
+    """Compiles networks for this machine's CPU, once; later starts read the compiled form from the disk.
 
     Args:
         threads: inference threads a call may use; 0 leaves it to the engine.
@@ -54,14 +54,9 @@ class Runtime:
         }
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
+        self._cache_dir = cache_dir
         if cache_dir is not None:
-            cache_dir.mkdir(parents=True, exist_ok=True)
-            try:
-                str(cache_dir).encode()
-            except UnicodeEncodeError:  # a name on the disk may be any bytes; the engine takes UTF-8
-                log.warning("The name of the data folder is not UTF-8: models are compiled anew at each start")
-            else:
-                self._config["CACHE_DIR"] = str(cache_dir)
+            compiled.make_private(cache_dir)
 
     def load(
         self,
@@ -90,6 +85,42 @@ class Runtime:
         Raises:
             WeightsError: the file is no network that the engine can read.
         """
+        abreast = min(abreast, self._threads or available_cores())
+        config = {**self._config, "NUM_STREAMS": abreast}
+        pixels = (mean if isinstance(mean, float | int) else list(mean), scale, order, layout)
+
+        def compile_it() -> ov.CompiledModel:
+            return self._core.compile_model(self._read(path, *pixels, size), "CPU", config)
+
+        if self._cache_dir is None:
+            return Network(compile_it(), abreast)
+        kept_at = self._cache_dir / f"{path.name}.compiled"
+        origin = f"{sha256_of(path)} {pixels} {size} {config} {self._engine()}".encode()
+        if (kept := compiled.read(kept_at, origin)) is not None:
+            with suppress(RuntimeError):  # it is what was written, and the engine does not take it all the same
+                return Network(self._core.import_model(kept, "CPU", config), abreast)
+        model = compile_it()
+        compiled.write(kept_at, origin, model.export_model().getvalue())
+        return Network(model, abreast)
+
+    def _engine(self) -> str:
+        """What else compiled networks depend on: the engine, this processor, and what is done to them here."""
+        processor = [
+            self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+        ]
+        here = [sha256_of(Path(file)) for file in (__file__, dlib_file.__file__)]
+        return f"{ov.get_version()} {processor} {here}"
+
+    def _read(
+        self,
+        path: Path,
+        mean: float | list[float],
+        scale: float,
+        order: Literal["RGB", "BGR"],
+        layout: Literal["NHWC", "NCHW"],
+        size: tuple[int, int] | None,
+    ) -> ov.Model:
+        """A network as `load` compiles it. Raises: WeightsError."""
         try:
             model = dlib_resnet(path) if path.suffix == ".dat" else self._core.read_model(str(path))
         except RuntimeError as exc:
@@ -100,15 +131,13 @@ class Runtime:
         seen = processor.input()
         seen.tensor().set_element_type(ov.Type.u8)
         steps = seen.preprocess().convert_element_type(ov.Type.f32)
-        if order == "BGR" or layout == "NCHW" or not isinstance(mean, float | int):
+        if order == "BGR" or layout == "NCHW" or isinstance(mean, list):
             seen.tensor().set_layout(ov.Layout("NHWC"))
             seen.model().set_layout(ov.Layout(layout))
         if order == "BGR":
             steps = steps.reverse_channels()
-        steps.mean(mean if isinstance(mean, float | int) else list(mean)).scale(scale)
-        abreast = min(abreast, self._threads or available_cores())
-        compiled = self._core.compile_model(processor.build(), "CPU", {**self._config, "NUM_STREAMS": abreast})
-        return Network(compiled, abreast)
+        steps.mean(mean).scale(scale)
+        return processor.build()
 
 
 class Network:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from visage.types import Image
 from visage.vision.detect import Detections, boxes_of, letterbox, tiles, turned_back, with_mouth
 from visage.vision.mtcnn import best
-from visage.vision.runtime import Network
+
+if TYPE_CHECKING:
+    from visage.vision.runtime import Network
 
 Floats = NDArray[np.float32]
 

@@ -1618,6 +1618,11 @@ export interface components {
             embeddings: number;
             /** Uptime S */
             uptime_s: number;
+            /**
+             * Photos To Reembed
+             * @description Photos that only another model has embedded: they are not recognised until `visage reembed`.
+             */
+            photos_to_reembed: number;
         };
         /**
          * HealthStatus

@@ -27,5 +27,6 @@ async def health(service: ServiceDep, principal: PrincipalDep) -> Envelope[Healt
             persons=recognizer.bank.person_count,
             embeddings=recognizer.bank.embedding_count,
             uptime_s=round(service.uptime_s, 1),
+            photos_to_reembed=recognizer.bank.foreign_photos,
         )
     )

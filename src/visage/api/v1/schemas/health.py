@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class HealthStatus(BaseModel):
@@ -21,3 +21,6 @@ class Health(HealthStatus):
     persons: int
     embeddings: int
     uptime_s: float
+    photos_to_reembed: int = Field(
+        description="Photos that only another model has embedded: they are not recognised until `visage reembed`."
+    )
