@@ -67,12 +67,20 @@ def merge(bank: MemoryBank, target: str, source: str, *, keep: bool = True) -> U
 
 
 def teach(bank: MemoryBank, person_id: str, *seeds: int, keep: bool = True, always: bool = True) -> Undo | None:
-    """Somebody says that these looks are this person; the very look that was rejected is contradicted."""
+    """Somebody says that these looks are this person; the very look that was rejected is contradicted. What is not
+    kept stands for the photos that show the same."""
+    looks = [look(seed) for seed in seeds]
+    shown = [
+        each.photo_id
+        for each, embedding in bank.embedded(person_id)
+        if any(float(embedding @ one) > 0.99 for one in looks)
+    ]
     _, undo = bank.teach(
         person_id,
         [photo(seed) for seed in seeds] if keep else [],
-        looks=[look(seed) for seed in seeds],
+        looks=looks,
         contradicts=lambda similarity, rejected, *, photos: rejected > 0.99,
+        held=[] if keep else shown,
         always=always,
     )
     return undo
@@ -322,6 +330,108 @@ def test_the_newest_word_counts_and_can_be_taken_back(open_bank: OPENER) -> None
     bank.forget_photo(ann, bank.photos(ann)[-1].photo_id)
     assert state(bank) == before
     assert state(open_bank()) == before
+
+
+def shown(bank: MemoryBank, person_id: str) -> tuple[list[int], list[int]]:
+    """The looks of a person's photos, and those that are rejected and hold; by seed."""
+    known = {look(seed).tobytes(): seed for seed in range(12)}
+    photos = [known[embedding.tobytes()] for _, embedding in bank.embedded(person_id)]
+    return photos, [known[counter.embedding.tobytes()] for counter in bank.counter_examples(person_id)]
+
+
+@pytest.mark.parametrize("always", [True, False], ids=["is-me", "register"])
+def test_an_older_word_that_is_taken_back_leaves_a_newer_one_alone(open_bank: OPENER, always: bool) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    bank.reject(ann, look(3))
+    first = teach(bank, ann, 3)
+    bank.reject(ann, look(3))
+    second = teach(bank, ann, 3, keep=False, always=always)
+    assert first is not None
+    assert second is not None
+    assert shown(bank, ann) == ([1, 3], [])
+    bank.undo(first.undo_id)
+    assert shown(open_bank(), ann) == ([1, 3], []), "the second word stands for all of it"
+    bank = open_bank()
+    bank.undo(second.undo_id)
+    assert shown(bank, ann) == ([1], [3, 3])
+    assert shown(open_bank(), ann) == ([1], [3, 3])
+
+
+def test_a_newer_word_that_is_taken_back_leaves_an_older_one_alone(bank: MemoryBank) -> None:
+    ann = enrol(bank, "Ann", 1)
+    bank.reject(ann, look(3))
+    first = teach(bank, ann, 3)
+    bank.reject(ann, look(3))
+    second = teach(bank, ann, 3, keep=False)
+    assert first is not None
+    assert second is not None
+    bank.undo(second.undo_id)
+    assert shown(bank, ann) == ([1, 3], [3]), "the second rejection holds again"
+    bank.undo(first.undo_id)
+    assert shown(bank, ann) == ([1], [3, 3])
+
+
+def test_a_photo_registered_again_stays_when_the_word_that_brought_it_is_taken_back(bank: MemoryBank) -> None:
+    ann = enrol(bank, "Ann", 1)
+    word = teach(bank, ann, 3)
+    again = teach(bank, ann, 3, keep=False, always=False)
+    assert word is not None
+    assert again == word, "to say the same again is to say it once"
+    other = bank.teach(
+        ann,
+        [photo(5)],
+        looks=[look(5)],
+        contradicts=lambda similarity, rejected, *, photos: False,
+        held=[bank.photos(ann)[1].photo_id],
+    )[1]
+    assert other is not None
+    bank.undo(word.undo_id)
+    assert shown(bank, ann) == ([1, 3, 5], [])
+
+
+def test_a_photo_that_became_final_is_not_taken_back_by_a_newer_word(
+    open_bank: OPENER, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = open_bank()
+    ann = enrol(bank, "Ann", 1)
+    bank.reject(ann, look(3))
+    teach(bank, ann, 3)
+    bank.reject(ann, look(3))
+    let_pass(monkeypatch, days=29)
+    second = teach(bank, ann, 3, keep=False)
+    assert second is not None
+    let_pass(monkeypatch, days=31)
+    bank = open_bank()
+    bank.undo(second.undo_id)
+    assert shown(bank, ann) == ([1, 3], [3]), "what was set aside a month ago is gone, what was kept then stays"
+
+
+def test_a_word_about_two_together_is_none_about_the_one_who_is_split_off(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    bank.reject(bob, look(3))
+    merger = merge(bank, ann, bob)
+    assert shown(bank, ann) == ([1, 2], [3])
+    teach(bank, ann, 3)
+    assert shown(bank, ann) == ([1, 2, 3], [])
+    bank.undo(merger.undo_id)
+    assert (shown(bank, ann), shown(bank, bob)) == (([1, 3], []), ([2], [3]))
+    assert (shown(open_bank(), ann), shown(bank, bob)) == (([1, 3], []), ([2], [3]))
+
+
+def test_a_rejection_that_a_merge_contradicts_stays_aside_when_the_word_that_lifted_it_is_taken_back(
+    bank: MemoryBank,
+) -> None:
+    ann, bob = enrol(bank, "Ann", 1, 3), enrol(bank, "Bob", 2)
+    bank.reject(bob, look(3))
+    word = teach(bank, bob, 3)
+    assert word is not None
+    merger = merge(bank, ann, bob, keep=False)
+    bank.undo(word.undo_id)
+    assert shown(bank, ann)[1] == [], "it looks like Ann"
+    bank.undo(merger.undo_id)
+    assert shown(bank, bob) == ([2], [3])
 
 
 def test_the_only_photo_that_is_left_is_not_taken_back(open_bank: OPENER) -> None:
