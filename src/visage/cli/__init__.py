@@ -8,7 +8,7 @@ import typer
 
 from visage import __version__
 from visage.api.app import serve as run_server
-from visage.cli import access, accuracy, installation, keeping, key, models, people, portable
+from visage.cli import access, accuracy, corrections, installation, keeping, key, models, people, portable
 from visage.cli.client import DataDir, ask_passphrase, read_settings
 from visage.cli.console import fail, out
 from visage.errors import VisageError
@@ -50,6 +50,10 @@ def serve(
 for command in (
     people.register,
     people.identify,
+    corrections.not_me,
+    corrections.is_me,
+    corrections.confirm,
+    corrections.undo,
     keeping.backup,
     keeping.restore,
     keeping.purge,
