@@ -370,6 +370,7 @@ class WhichIdentification(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"identification_id": _PERSON_ID}})
 
     identification_id: str
+    box: Box | None = Field(default=None, description="Which face is meant, of several, as the answer has it")
 
 
 class WhichPerson(BaseModel):
