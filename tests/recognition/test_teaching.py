@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,6 +244,67 @@ def test_of_a_group_the_one_who_is_meant_is_confirmed(recognizer: Recognizer, ph
         # In the identification the other one was called Barack: it is hardly meant.
         assert told == (["DOES_NOT_FIT", "OTHER_FACES"] if way == "image" else ["DOES_NOT_FIT"])
         recognizer.bank.undo(nearest.undo.undo_id)
+
+
+@pytest.mark.parametrize("way", ["image", "identification"])
+def test_a_group_is_asked_about_twice_and_answered_the_same(recognizer: Recognizer, photos: Photos, way: str) -> None:
+    eileen = enrol(recognizer, "Eileen", photos["astronaut"]).person.person_id
+    image = scene((opened(photos["biden"], 700), (300, 10)), (opened(photos["obama2"], 260), (1010, 60)))
+    sighting = recognizer.identify(image).identification_id
+
+    def confirm(_: int = 0) -> tuple[Any, ...]:
+        if way == "image":
+            said = recognizer.confirm_image(eileen, image)
+        else:
+            said = recognizer.confirm_sighting(eileen, sighting)
+        return said.undo, said.photo, [(each.code, each.details) for each in said.cautions]
+
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(confirm, range(3))
+    assert [code for code, _ in first[2]] == ["DOES_NOT_FIT", "OTHER_FACES"]
+    assert [*others, confirm()] == [first] * 3
+    assert recognizer.bank.person(eileen).embedding_count == 2
+
+
+def test_someone_merged_since_is_confirmed_by_an_answer_of_before(recognizer: Recognizer, photos: Photos) -> None:
+    eileen = enrol(recognizer, "Eileen", photos["astronaut"]).person.person_id
+    barack = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    image = scene((opened(photos["biden"], 700), (300, 10)), (opened(photos["obama2"], 260), (1010, 60)))
+    sighting = recognizer.identify(image).identification_id
+    merger = recognizer.merge(eileen, barack)
+    confirmed = recognizer.confirm_sighting(eileen, sighting)
+    (face,) = recognizer.detect(photos["obama2"].read_bytes()).faces
+    kept = {photo.photo_id: embedding for photo, embedding in recognizer.bank.embedded(eileen)}
+    assert confirmed.photo is not None
+    assert float(kept[confirmed.photo.photo_id] @ face.embedding) > 0.8
+    with pytest.raises(PersonNotFound):
+        recognizer.confirm_sighting(barack, sighting)
+    recognizer.bank.undo(merger.undo_id)
+    recognizer.bank.undo(confirmed.undo.undo_id)
+    assert [recognizer.bank.person(each).embedding_count for each in (eileen, barack)] == [1, 1]
+
+
+def test_whoever_is_forgotten_while_being_confirmed_stays_forgotten(recognizer: Recognizer, photos: Photos) -> None:
+    images = [photos["obama2"].read_bytes(), photos["obama3"].read_bytes()]
+    for _ in range(3):
+        person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+        sighting = recognizer.identify(images[0]).identification_id
+
+        def confirm(way: int, person_id: str = person_id, sighting: str = sighting) -> None:
+            try:
+                if way:
+                    recognizer.confirm_image(person_id, images[1])
+                else:
+                    recognizer.confirm_sighting(person_id, sighting)
+            except PersonNotFound:
+                pass
+
+        with ThreadPoolExecutor(3) as pool:
+            said = [pool.submit(confirm, way) for way in (0, 1)]
+            pool.submit(recognizer.bank.forget, person_id).result()
+            assert [each.result() for each in said] == [None, None]
+        assert (recognizer.bank.person_count, recognizer.bank.embedding_count) == (0, 0)
+        assert recognizer.bank.check() == []
 
 
 def test_of_strangers_side_by_side_none_is_confirmed_without_a_box(recognizer: Recognizer, photos: Photos) -> None:

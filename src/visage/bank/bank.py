@@ -401,7 +401,8 @@ class MemoryBank:
         Args:
             person_id: who it is.
             photos: to be kept; may be none.
-            looks: (D,) float32 each, unit length: what was said to be this person, kept or not.
+            looks: (D,) float32 each, unit length: what was said to be this person, kept or not; with `always` the
+                first is the face that was pointed at, the others are more of it.
             contradicts: is a rejected look contradicted by what was said?
             held: photos of this person that show what was said, and need not be kept again.
             always: make an undo, also where there is nothing to take back.
@@ -427,11 +428,11 @@ class MemoryBank:
             counters = [c for c in self._counters.get(person.person_id, {}).values() if c.model == self.model]
             aside = [c.counter_id for c in counters if any(lifts(c, look) for look in looks)]
             lifted = [key for key in aside if key in holding]
-            said = [hashlib.sha256(look.tobytes()).hexdigest() for look in looks]
+            word = _word(looks[:1] if always else looks, always)
             older = [undo for undo in self.undos(person.person_id) if undo.kind == "is-me"]
             if not photos and not lifted:
                 for undo in reversed(older):
-                    if not set(said).isdisjoint(undo.content.get("looks", ())):
+                    if undo.content.get("word") == word:
                         return (), undo
             shared = [key for key in held if any(key in undo.content["photos"] for undo in older)]
             if not aside and not shared and not always:
@@ -441,7 +442,7 @@ class MemoryBank:
                 for item in stored
                 if always or any(lifts(counter, item.embedding) for counter in counters)
             ]
-            content = {"photos": undone + shared, "set_aside": aside, "lifted": lifted, "looks": said}
+            content = {"photos": undone + shared, "set_aside": aside, "lifted": lifted, "word": word}
             undo = Undo(str(uuid.uuid4()), person.person_id, "is-me", content, now)
             self._store.teach(person, stored, undo)
             self._remember(stored)
@@ -809,7 +810,7 @@ class MemoryBank:
         others = {
             key
             for other in self._undos.values()
-            if other.kind == "is-me" and other.undo_id != undo.undo_id
+            if other.kind == "is-me" and other.undo_id != undo.undo_id and other.person_id == undo.person_id
             for key in other.content["photos"]
         }
         # A photo that an older word brought may be older than can be taken back: it has become final with that word.
@@ -962,6 +963,14 @@ def name_key(name: str) -> str:
     """How names are compared: compatibility forms, case and surrounding or repeated white space do not matter."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
+
+
+def _word(looks: Sequence[Embedding], always: bool) -> str:
+    """Tells whether the same was said of the same looks."""
+    said = hashlib.sha256(bytes([always]))
+    for look in looks:
+        said.update(look.tobytes())
+    return said.hexdigest()
 
 
 def _oldest_first(photos: Mapping[str, Photo]) -> dict[str, Photo]:

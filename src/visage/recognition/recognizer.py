@@ -376,8 +376,9 @@ class Recognizer:
             look = sighting.of(person.person_id, box)
             photo, cautions = self._photo_of(look), []
         else:
-            # Who was called by another name is hardly meant, unless nobody else is there.
-            free = [look for look in sighting.looks if look.named is None] or sighting.looks
+            # Who was called by another name is hardly meant, unless there is nobody else. A name may be gone by now.
+            nameless = [look for look in sighting.looks if look.named is None or not self.bank.has(look.named)]
+            free = nameless or sighting.looks
             might_be = [look for look in free if look.might_be == person.person_id]
             photos = {look.face.box: self._photo_of(look) for look in free}
             offer, everyone = (
