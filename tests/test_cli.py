@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import httpx
 import pytest
 import typer
 from PIL import Image
 from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
+from websockets.sync.client import connect
 
 from tests.api.conftest import VISAGE, Server, client, free_port, server
 from tests.recognition.test_crowd import portraits
@@ -178,6 +180,54 @@ def test_persons_are_listed_shown_and_forgotten(at: list[str], photos: Mapping[s
     assert said(visage("persons", "delete", joe, "--yes", *at)) == "Joe is forgotten.\n"
     assert json.loads(said(visage("persons", "list", "--json", *at))) == []
     assert refusal(visage("persons", "show", person_id, *at)) == "No person with this id"
+
+
+def test_what_was_wrong_and_right_is_said_and_taken_back(at: list[str], photos: Mapping[str, Path]) -> None:
+    person_id = register(at, "Barack", photos["obama"])
+    known = json.loads(said(visage("not-me", person_id, photos["obama2"], "--json", *at)))
+    assert (known["what"], known["person_id"]) == ("not-me", person_id)
+    assert "nobody known" in said(visage("identify", photos["obama2"], *at))
+    told = said(visage("is-me", person_id, photos["obama2"], *at))
+    assert "that holds no longer" in told
+    assert "It is kept as a photo; there are 2 photo(s) now" in told
+    assert "Another photo of Barack would help" in told
+    undo_id = told.split("visage undo ")[1].strip()
+    reply = json.loads(said(visage("is-me", person_id, photos["obama2"], "--json", *at)))
+    assert (reply["undo_id"], reply["embedding_count"]) == (undo_id, 2), "to say it again changes nothing"
+    assert said(visage("undo", undo_id, *at)) == "The is-me is taken back.\n"
+    told = said(visage("not-me", person_id, photos["biden"], *at))
+    assert "not called by this name again" in told
+    undone = json.loads(said(visage("undo", told.split("visage undo ")[1].strip(), "--json", *at)))
+    assert undone["what"] == "not-me"
+    assert "nothing to undo" in refusal(visage("undo", undo_id, *at))
+
+
+def test_of_several_faces_the_one_to_confirm_is_chosen(bank: list[str], photos: Mapping[str, Path]) -> None:
+    person_id = register(bank, "Joe", photos["biden"])
+    refused = refusal(visage("is-me", person_id, photos["group1"], *bank))
+    options = [words.split()[0] for words in refused.split("--box ")[1:]]
+    assert len(options) > 1
+    told = said(visage("is-me", person_id, photos["group1"], "--box", options[1], *bank))
+    assert "does not look like the other photos of Joe" in told
+    said(visage("not-me", person_id, photos["group1"], "--box", options[0], *bank))
+    for wrong in (("is-me", person_id), ("not-me", person_id, photos["biden"], "--identification", "1")):
+        assert visage(*wrong, *bank).exit_code == 2
+
+
+def test_an_answer_and_a_stranger_of_a_server_are_confirmed(
+    server: Server, client: httpx.Client, photos: Mapping[str, Path]
+) -> None:
+    at = ["--url", server.url]
+    person_id = register(at, "Barack", photos["obama"])
+    seen = json.loads(said(visage("identify", photos["obama2"], "--json", *at)))["identification_id"]
+    assert "there are 2 photo(s) now" in said(visage("is-me", person_id, "--identification", seen, *at))
+    assert "is not called" in said(visage("not-me", person_id, "--identification", seen, *at))
+    with connect(server.live, max_size=None) as camera:
+        camera.send(photos["biden"].read_bytes())
+        (face,) = json.loads(camera.recv(timeout=20))["faces"]
+    reply = json.loads(said(visage("confirm", face["unknown_id"], person_id, "--json", *at)))
+    assert (reply["what"], reply["embedding_count"]) == ("is-me", 3)
+    assert refusal(visage("confirm", face["unknown_id"], person_id, *at))
 
 
 def test_unusable_photos_beside_a_good_one_are_told_and_left_out(bank: list[str], photos: Mapping[str, Path]) -> None:

@@ -169,12 +169,35 @@ def test_a_right_guess_is_confirmed_and_the_confirmation_taken_back(
     person = data(client.get(f"/persons/{person_id}"))
     assert person["photos"][1]["photo_id"] == confirmed["photo_id"]
     assert client.get(person["photos"][1]["url"].removeprefix("/api/v1")).headers["Content-Type"] == "image/jpeg"
-    again = data(client.post(f"/persons/{person_id}/is-me", **request))
-    assert (again["photo_id"], again["embedding_count"]) == (None, 2)
-    for undo in (confirmed, again):
-        assert data(client.post(f"/undo/{undo['undo_id']}"))["what"] == "is-me"
+    assert data(client.post(f"/persons/{person_id}/is-me", **request)) == confirmed, "the reply may have been lost"
+    assert data(client.post(f"/undo/{confirmed['undo_id']}"))["what"] == "is-me"
     after = data(client.get(f"/persons/{person_id}"))
     assert (len(after["photos"]), after["undos"]) == (1, [])
+
+
+def test_of_several_faces_a_box_says_which_is_meant(client: httpx.Client, photos: Photos) -> None:
+    person_id = registered(client, photos["biden"], "Eileen")
+    image = photos["group1"].read_bytes()
+    reply = identify(client, photos["group1"])
+    sighting = reply["identification_id"]
+    path = f"/persons/{person_id}/is-me"
+    assert len(reply["faces"]) > 1
+    refused = error(client.post(path, json={"identification_id": sighting}), 400, "MULTIPLE_FACES")
+    assert refused == error(client.post(path, files={"image": image}), 400, "MULTIPLE_FACES")
+    for face in reply["faces"]:
+        box = face["box"]
+        confirmed = data(client.post(path, json={"identification_id": sighting, "box": box}))
+        assert [warning["code"] for warning in confirmed["warnings"]] == ["DOES_NOT_FIT"]
+        same = data(client.post(path, files={"image": image}, data={"box": json.dumps(box)}))
+        assert same["embedding_count"] == 2, "the same face"
+        data(client.post(f"/undo/{confirmed['undo_id']}"))
+        rejected = data(client.post(f"/persons/{person_id}/not-me", json={"identification_id": sighting, "box": box}))
+        assert rejected["what"] == "not-me"
+    for what in ("is-me", "not-me"):
+        for box in ({"x": 1}, [], "here", {"x": -1, "y": 0, "width": 9, "height": 9}, dict.fromkeys("xy", 1)):
+            body = {"identification_id": sighting, "box": box}
+            fault = error(client.post(f"/persons/{person_id}/{what}", json=body), 422, "VALIDATION_ERROR")
+            assert [field["field"] for field in fault["details"]["fields"]] == ["box"]
 
 
 def test_teaching_lifts_a_mistaken_rejection_and_says_so(client: httpx.Client, photos: Photos) -> None:
@@ -191,6 +214,8 @@ def test_teaching_lifts_a_mistaken_rejection_and_says_so(client: httpx.Client, p
         "details": {"undo_id": undo_id, "person_id": person_id, "rejections": 1},
     }
     assert named(client, photos["obama2"]) == "Obama"
+    again = data(register(client, photos["obama2"], name="Obama"))["warnings"]
+    assert [each for each in again if each["code"] != "SAME_PHOTO"] == [warning]
     assert data(client.post(f"/undo/{undo_id}"))["what"] == "is-me"
     assert named(client, photos["obama2"]) is None
     assert data(client.get(f"/persons/{person_id}"))["embedding_count"] == 1

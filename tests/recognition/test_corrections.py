@@ -229,12 +229,12 @@ def test_of_many_identifications_the_latest_can_be_corrected(recognizer: Recogni
     person_id = enrol(recognizer, "Obama", photos["obama"]).person.person_id
     faces = recognizer.identify(photos["obama2"].read_bytes()).faces
     sightings = Sightings()
-    ids = [sightings.add(faces) for _ in range(5001)]
+    ids = [sightings.add(faces, (640, 640)) for _ in range(5001)]
     assert len(set(ids)) == 5001
     for sighting in (ids[1], ids[-1]):
-        assert sightings.look(sighting, person_id).embedding is faces[0].face.embedding
+        assert sightings.sighting(sighting).of(person_id).face is faces[0].face
     with pytest.raises(SightingNotFound):
-        sightings.look(ids[0], person_id)
+        sightings.sighting(ids[0])
 
 
 def test_only_who_came_up_in_an_identification_can_be_rejected_by_it(recognizer: Recognizer, photos: Photos) -> None:

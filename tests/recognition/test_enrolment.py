@@ -328,6 +328,56 @@ def test_a_warning_is_given_again_with_the_reply(recognizer: Recognizer, picture
     assert stranger[0].person == stranger[1].person
 
 
+def answer(enrolment: Enrolment) -> tuple[Any, ...]:
+    """What a client is told, but for the person's counts and for `SAME_PHOTO`."""
+    photos = [outcome.photo for outcome in enrolment.outcomes]
+    told = [(each.code, each.details) for each in enrolment.cautions if each.code != "SAME_PHOTO"]
+    return enrolment.person.person_id, photos, told
+
+
+def test_a_repeated_request_takes_the_same_face_though_more_is_known_since(
+    recognizer: Recognizer, pictures: Pictures
+) -> None:
+    images = [beside(pictures["biden"], small(pictures["obama"])), jpeg(pictures["biden"])]
+    first = teach(recognizer, "Barack", *images)
+    for key in ("obama", "obama2", "obama3"):
+        recognizer.add_photos(first.person.person_id, [jpeg(pictures[key])])
+    again = teach(recognizer, "Barack", *images)
+    assert answer(again) == answer(first)
+    assert answer(recognizer.add_photos(first.person.person_id, images)) == answer(first)
+    assert recognizer.bank.person(first.person.person_id).embedding_count == 5
+
+
+def test_a_face_that_was_no_doubt_is_none_when_the_request_is_repeated(
+    recognizer: Recognizer, pictures: Pictures
+) -> None:
+    teach(recognizer, "Joe", jpeg(pictures["biden"]))
+    both = beside(pictures["obama"], ImageOps.mirror(small(pictures["biden"])))
+    assert codes(teach(recognizer, "Joe", both)) == []
+    assert codes(teach(recognizer, "Joe", both)) == ["SAME_PHOTO"]
+
+
+@pytest.mark.parametrize("way", ["by name", "by id"])
+def test_photos_that_fitted_or_not_are_told_the_same_when_requests_are_repeated(
+    recognizer: Recognizer, pictures: Pictures, way: str
+) -> None:
+    person_id = ""
+    requests = [["biden"], ["obama", "astronaut"], ["obama2", "biden"], ["obama3"], ["astronaut"]]
+
+    def send(keys: list[str]) -> Enrolment:
+        images = [jpeg(pictures[key]) for key in keys]
+        if person_id and way == "by id":
+            return recognizer.add_photos(person_id, images)
+        return teach(recognizer, "Barack", *images)
+
+    first = []
+    for keys in requests:
+        first.append(send(keys))
+        person_id = first[0].person.person_id
+        assert answer(send(keys)) == answer(first[-1]), keys
+    assert answer(send(requests[0])) == answer(first[0])
+
+
 def test_two_alike_requests_at_once_make_one_person(recognizer: Recognizer, pictures: Pictures) -> None:
     image, start = jpeg(pictures["obama"]), Barrier(4)
 
@@ -470,6 +520,26 @@ def test_what_was_known_stays_and_is_reported(recognizer: Recognizer, pictures: 
     ]
     now = recognizer.bank.person(first.person_id)
     assert (now.relationship, now.consent, now.metadata) == ("Friend", agreed, {"a": 1, "b": 2, "c": 4})
+
+
+@pytest.mark.parametrize(
+    "known,sent",
+    [
+        (1, True),
+        (0, False),
+        (1, 1.0),
+        ({"a": [1, {"b": 0}]}, {"a": [1, {"b": False}]}),
+        (None, False),
+    ],
+)
+def test_values_that_only_python_holds_for_equal_are_reported(
+    recognizer: Recognizer, pictures: Pictures, known: Any, sent: Any
+) -> None:
+    image = jpeg(pictures["obama"])
+    teach(recognizer, "Barack", image, metadata={"key": known, "same": {"a": 1, "b": 2}})
+    taught = teach(recognizer, "Barack", image, metadata={"key": sent, "same": {"b": 2, "a": 1}})
+    assert caution(taught, "KEPT_AS_WAS").details == {"field": "metadata", "keys": ["key"]}
+    assert repr(taught.person.metadata["key"]) == repr(known)
 
 
 def test_metadata_that_would_be_too_long_together_are_reported(recognizer: Recognizer, pictures: Pictures) -> None:

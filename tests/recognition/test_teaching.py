@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,18 @@ from PIL import ImageOps
 from tests.conftest import make_recognizer
 from tests.recognition.test_corrections import darker, name, names, strangers
 from tests.recognition.test_recognizer import enrol
-from visage.errors import DuplicatePerson, PersonNotFound, SightingNotFound, UnknownNotFound
+from visage.errors import (
+    DuplicatePerson,
+    FaceNotUsable,
+    MultipleFaces,
+    PersonNotFound,
+    SightingNotFound,
+    UnknownNotFound,
+)
 from visage.recognition.recognizer import Recognizer
 from visage.recognition.sightings import Sightings
 from visage.recognition.teaching import advice
-from visage.types import Enrolment, Identification, Issue, Photo, Quality, Status
+from visage.types import Box, Confirmation, Enrolment, Identification, Issue, Photo, Quality, Status
 from visage.vision.align import cut_out, portrait
 from visage.vision.image import Limits, decode
 from visage.vision.pipeline import Pipeline
@@ -154,6 +163,202 @@ def test_the_newest_word_counts(recognizer: Recognizer, photos: Photos, way: str
     assert names(recognizer, image) == [(Status.UNKNOWN, None, {"Barack"})]
 
 
+@pytest.mark.parametrize("way", ["photos", "is-me by identification", "is-me by image"])
+def test_a_word_that_is_repeated_is_answered_as_the_first_time(
+    recognizer: Recognizer, photos: Photos, way: str
+) -> None:
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    image = photos["biden"].read_bytes()
+    recognizer.reject_image(person_id, image)
+    sighting = recognizer.identify(image).identification_id
+
+    def say() -> tuple[Any, ...]:
+        if way == "photos":
+            reply: Enrolment | Confirmation = recognizer.add_photos(person_id, [image])
+        elif way == "is-me by image":
+            reply = recognizer.confirm_image(person_id, image)
+        else:
+            reply = recognizer.confirm_sighting(person_id, sighting)
+        cautions = [(each.code, each.details) for each in reply.cautions if each.code != "SAME_PHOTO"]
+        if isinstance(reply, Confirmation):
+            return cautions, reply.photo, reply.undo
+        return cautions, reply.outcomes[0].photo, None
+
+    first = say()
+    assert sorted(code for code, _ in first[0]) == ["DOES_NOT_FIT", "REJECTION_LIFTED"]
+    assert [say(), say()] == [first, first]
+    (undo_id,) = [details["undo_id"] for code, details in first[0] if code == "REJECTION_LIFTED"]
+    recognizer.bank.undo(undo_id)
+    assert recognizer.bank.person(person_id).embedding_count == 1
+    assert name(recognizer, image) is None
+    again = say()
+    assert [code for code, _ in again[0]] == [code for code, _ in first[0]], "what was undone can be said anew"
+    assert again != first
+
+
+def test_an_older_word_that_is_taken_back_does_not_overrule_a_newer_one(
+    recognizer: Recognizer, photos: Photos
+) -> None:
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    images = [photos["biden"].read_bytes(), darker(photos["biden"], 0.8)]
+    recognizer.reject_image(person_id, images[0])
+    older = recognizer.confirm_image(person_id, images[0]).undo
+    newer = recognizer.confirm_image(person_id, images[1]).undo
+    assert name(recognizer, images[0]) == "Barack"
+    recognizer.bank.undo(older.undo_id)
+    assert name(recognizer, images[0]) == "Barack"
+    recognizer.bank.undo(newer.undo_id)
+    assert name(recognizer, images[0]) is None
+    assert recognizer.bank.person(person_id).embedding_count == 1
+
+
+def test_of_a_group_the_one_who_is_meant_is_confirmed(recognizer: Recognizer, photos: Photos) -> None:
+    barack = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    eileen = enrol(recognizer, "Eileen", photos["astronaut"]).person.person_id
+    image = scene((opened(photos["biden"], 700), (300, 10)), (opened(photos["obama2"], 260), (1010, 60)))
+    sighting = recognizer.identify(image).identification_id
+    boxes = sorted((face.box for face in recognizer.detect(image).faces), key=lambda box: box.x)
+
+    def is_me(person_id: str, way: str, box: Box | None = None) -> Confirmation:
+        if way == "image":
+            return recognizer.confirm_image(person_id, image, box)
+        return recognizer.confirm_sighting(person_id, sighting, box)
+
+    def is_of(confirmed: Confirmation, key: str) -> bool:
+        (face,) = recognizer.detect(photos[key].read_bytes()).faces
+        kept = {photo.photo_id: each for photo, each in recognizer.bank.embedded(confirmed.person.person_id)}
+        assert confirmed.photo is not None
+        return float(kept[confirmed.photo.photo_id] @ face.embedding) > 0.8
+
+    for way in ("image", "identification"):
+        known = is_me(barack, way)
+        assert (is_of(known, "obama2"), known.cautions) == (True, ())
+        recognizer.bank.undo(known.undo.undo_id)
+        chosen = is_me(eileen, way, boxes[1])
+        assert is_of(chosen, "obama2")
+        assert "OTHER_FACES" not in [caution.code for caution in chosen.cautions]
+        recognizer.bank.undo(chosen.undo.undo_id)
+        nearest = is_me(eileen, way)
+        assert is_of(nearest, "biden")
+        told = [caution.code for caution in nearest.cautions]
+        # In the identification the other one was called Barack: it is hardly meant.
+        assert told == (["DOES_NOT_FIT", "OTHER_FACES"] if way == "image" else ["DOES_NOT_FIT"])
+        recognizer.bank.undo(nearest.undo.undo_id)
+
+
+@pytest.mark.parametrize("way", ["image", "identification"])
+def test_a_group_is_asked_about_twice_and_answered_the_same(recognizer: Recognizer, photos: Photos, way: str) -> None:
+    eileen = enrol(recognizer, "Eileen", photos["astronaut"]).person.person_id
+    image = scene((opened(photos["biden"], 700), (300, 10)), (opened(photos["obama2"], 260), (1010, 60)))
+    sighting = recognizer.identify(image).identification_id
+
+    def confirm(_: int = 0) -> tuple[Any, ...]:
+        if way == "image":
+            said = recognizer.confirm_image(eileen, image)
+        else:
+            said = recognizer.confirm_sighting(eileen, sighting)
+        return said.undo, said.photo, [(each.code, each.details) for each in said.cautions]
+
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(confirm, range(3))
+    assert [code for code, _ in first[2]] == ["DOES_NOT_FIT", "OTHER_FACES"]
+    assert [*others, confirm()] == [first] * 3
+    assert recognizer.bank.person(eileen).embedding_count == 2
+
+
+def test_someone_merged_since_is_confirmed_by_an_answer_of_before(recognizer: Recognizer, photos: Photos) -> None:
+    eileen = enrol(recognizer, "Eileen", photos["astronaut"]).person.person_id
+    barack = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    image = scene((opened(photos["biden"], 700), (300, 10)), (opened(photos["obama2"], 260), (1010, 60)))
+    sighting = recognizer.identify(image).identification_id
+    merger = recognizer.merge(eileen, barack)
+    confirmed = recognizer.confirm_sighting(eileen, sighting)
+    (face,) = recognizer.detect(photos["obama2"].read_bytes()).faces
+    kept = {photo.photo_id: embedding for photo, embedding in recognizer.bank.embedded(eileen)}
+    assert confirmed.photo is not None
+    assert float(kept[confirmed.photo.photo_id] @ face.embedding) > 0.8
+    with pytest.raises(PersonNotFound):
+        recognizer.confirm_sighting(barack, sighting)
+    recognizer.bank.undo(merger.undo_id)
+    recognizer.bank.undo(confirmed.undo.undo_id)
+    assert [recognizer.bank.person(each).embedding_count for each in (eileen, barack)] == [1, 1]
+
+
+def test_whoever_is_forgotten_while_being_confirmed_stays_forgotten(recognizer: Recognizer, photos: Photos) -> None:
+    images = [photos["obama2"].read_bytes(), photos["obama3"].read_bytes()]
+    for _ in range(3):
+        person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+        sighting = recognizer.identify(images[0]).identification_id
+
+        def confirm(way: int, person_id: str = person_id, sighting: str = sighting) -> None:
+            try:
+                if way:
+                    recognizer.confirm_image(person_id, images[1])
+                else:
+                    recognizer.confirm_sighting(person_id, sighting)
+            except PersonNotFound:
+                pass
+
+        with ThreadPoolExecutor(3) as pool:
+            said = [pool.submit(confirm, way) for way in (0, 1)]
+            pool.submit(recognizer.bank.forget, person_id).result()
+            assert [each.result() for each in said] == [None, None]
+        assert (recognizer.bank.person_count, recognizer.bank.embedding_count) == (0, 0)
+        assert recognizer.bank.check() == []
+
+
+def test_of_strangers_side_by_side_none_is_confirmed_without_a_box(recognizer: Recognizer, photos: Photos) -> None:
+    eileen = enrol(recognizer, "Eileen", photos["astronaut"]).person.person_id
+    image = scene((opened(photos["biden"], 640), (100, 40)), (opened(photos["obama2"], 360), (700, 40)))
+    found = recognizer.identify(image)
+    with pytest.raises(MultipleFaces):
+        recognizer.confirm_image(eileen, image)
+    with pytest.raises(MultipleFaces):
+        recognizer.confirm_sighting(eileen, found.identification_id)
+    assert recognizer.bank.undos(eileen) == ()
+    for face in found.faces:
+        assert recognizer.confirm_sighting(eileen, found.identification_id, face.face.box).photo is not None
+
+
+def test_a_face_that_nobody_knows_is_confirmed_by_its_identification(recognizer: Recognizer, photos: Photos) -> None:
+    before = recognizer.identify(photos["biden"].read_bytes()).identification_id
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    strangers(recognizer, 10)
+    found = recognizer.identify(photos["biden"].read_bytes())
+    assert found.faces[0].status is Status.UNKNOWN
+    confirmed = recognizer.confirm_sighting(person_id, found.identification_id)
+    assert confirmed.photo is not None
+    assert name(recognizer, photos["biden"]) == "Barack"
+    recognizer.bank.undo(confirmed.undo.undo_id)
+    assert recognizer.confirm_sighting(person_id, before).photo is not None, "of an empty bank, too"
+    hardly = recognizer.identify(darker(photos["biden"], 0.1)).identification_id
+    with pytest.raises(FaceNotUsable):
+        recognizer.confirm_sighting(person_id, hardly)
+
+
+def test_a_street_of_strangers_pushes_out_nobody_who_might_be_someone(recognizer: Recognizer, photos: Photos) -> None:
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    found = recognizer.identify(photos["obama2"].read_bytes())
+    (stranger,) = recognizer.identify(photos["biden"].read_bytes()).faces
+    assert stranger.status is Status.UNKNOWN
+    sightings = recognizer._sightings
+    for _ in range(120):
+        recognizer._keep_pictures(np.zeros((3000, 3000, 3), np.uint8), [stranger], [])
+    assert sightings._picture_bytes <= 16 * 2**20
+    assert recognizer.confirm_sighting(person_id, found.identification_id).photo is not None
+
+
+def test_faces_of_crowds_are_remembered_within_bounds(recognizer: Recognizer, photos: Photos) -> None:
+    enrol(recognizer, "Barack", photos["obama"])
+    faces = recognizer.identify(photos["obama2"].read_bytes()).faces * 100
+    sightings = Sightings()
+    ids = [sightings.add(faces, (640, 640)) for _ in range(201)]
+    assert sum(len(entry.sighting.looks) for entry in sightings._sightings.values()) == 20_000
+    assert len(sightings.sighting(ids[1]).looks) == 100
+    with pytest.raises(SightingNotFound):
+        sightings.sighting(ids[0])
+
+
 def test_a_photo_of_a_face_that_is_kept_already_lifts_a_later_mistake(recognizer: Recognizer, photos: Photos) -> None:
     person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
     recognizer.reject_image(person_id, photos["obama"].read_bytes())
@@ -202,7 +407,8 @@ def test_a_confirmed_look_is_kept_where_it_shows_something_new(recognizer: Recog
     (embedding,) = recognizer._pipeline.embed_portraits([picture])
     (face,) = recognizer.detect(photos["obama2"].read_bytes()).faces
     assert float(embedding @ face.embedding) > 0.98
-    assert recognizer.confirm_sighting(person_id, sighting).photo is None
+    again = recognizer.confirm_sighting(person_id, sighting)
+    assert (again.photo, again.undo) == (confirmed.photo, confirmed.undo)
     recognizer.bank.undo(confirmed.undo.undo_id)
     assert recognizer.bank.person(person_id).embedding_count == 1
 
@@ -230,15 +436,15 @@ def test_pictures_of_a_camera_are_few_and_go_with_the_person(recognizer: Recogni
         now += 0.3
     assert len(sightings._pictures) == 1, "one a track"
     for _ in range(120):
-        recognizer._sightings.add(found.faces, [None] * len(found.faces))
+        recognizer._sightings.add(found.faces, (640, 640))
         recognizer._keep_pictures(np.zeros((3000, 3000, 3), np.uint8), found.faces, [])
-    assert sum(kept.image.nbytes for *_, kept in sightings._pictures.values()) == sightings._picture_bytes
+    assert sum(kept.picture.image.nbytes for kept in sightings._pictures.values()) == sightings._picture_bytes
     assert sightings._picture_bytes <= 16 * 2**20
     recognizer.bank.forget(person_id)
     recognizer.forget_strangers()
     assert (len(sightings._pictures), sightings._picture_bytes) == (0, 0)
     with pytest.raises(SightingNotFound):
-        sightings.look(found.identification_id, "nobody")
+        sightings.sighting(found.identification_id).of("nobody")
 
 
 @pytest.mark.parametrize("size", [(640, 480), (4000, 3000)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import logging
 import threading
 import unicodedata
@@ -389,20 +390,25 @@ class MemoryBank:
         *,
         looks: Sequence[Embedding],
         contradicts: Contradicts,
+        held: Sequence[str] = (),
         always: bool = False,
     ) -> tuple[tuple[Photo, ...], Undo | None]:
         """Remember more photos of a person, and let the newest word count: rejected looks that it contradicts are set
-        aside.
+        aside. What an older word set aside or kept already, this one stands for too: it stays when the older one is
+        taken back.
 
         Args:
             person_id: who it is.
             photos: to be kept; may be none.
-            looks: (D,) float32 each, unit length: what was said to be this person, kept or not.
+            looks: (D,) float32 each, unit length: what was said to be this person, kept or not; with `always` the
+                first is the face that was pointed at, the others are more of it.
             contradicts: is a rejected look contradicted by what was said?
-            always: make an undo, also where nothing is set aside.
+            held: photos of this person that show what was said, and need not be kept again.
+            always: make an undo, also where there is nothing to take back.
 
         Returns: the photos; and the undo that forgets those of them which contradicted, or all with `always`, and
-            brings the rejected looks back. None where nothing was set aside.
+            brings the rejected looks back. It is that of the first time where a word is only repeated. None where
+            there is nothing to take back.
 
         Raises:
             PersonNotFound: no such person.
@@ -417,16 +423,25 @@ class MemoryBank:
             def lifts(counter: CounterExample, look: Embedding) -> bool:
                 return contradicts(float(template @ look), float(counter.embedding @ look), photos=count)
 
-            counters = self._valid_counters(person.person_id)
-            lifted = [c.counter_id for c in counters if any(lifts(c, look) for look in looks)]
-            if not lifted and not always:
+            holding = {counter.counter_id for counter in self._valid_counters(person.person_id)}
+            counters = [c for c in self._counters.get(person.person_id, {}).values() if c.model == self.model]
+            aside = [c.counter_id for c in counters if any(lifts(c, look) for look in looks)]
+            lifted = [key for key in aside if key in holding]
+            word = _word(looks[:1] if always else looks, always)
+            older = [undo for undo in self.undos(person.person_id) if undo.kind == "is-me"]
+            if not photos and not lifted:
+                for undo in reversed(older):
+                    if undo.content.get("word") == word:
+                        return (), undo
+            shared = [key for key in held if any(key in undo.content["photos"] for undo in older)]
+            if not aside and not shared and not always:
                 return self.add_photos(person_id, photos) if photos else (), None
             undone = [
                 item.photo.photo_id
                 for item in stored
                 if always or any(lifts(counter, item.embedding) for counter in counters)
             ]
-            content = {"photos": undone, "set_aside": lifted}
+            content = {"photos": undone + shared, "set_aside": aside, "lifted": lifted, "word": word}
             undo = Undo(str(uuid.uuid4()), person.person_id, "is-me", content, now)
             self._store.teach(person, stored, undo)
             self._remember(stored)
@@ -552,7 +567,13 @@ class MemoryBank:
             target = replace(target, last_seen_at=max(seen, default=None))
             if target.person_id == source.person_id:
                 raise InvalidValue.of("from", "must be another person")
-            counters = [counter for person in (target, source) for counter in self._valid_counters(person.person_id)]
+            # Also those that are set aside already: what did that may be taken back before the merge is.
+            counters = [
+                counter
+                for person in (target, source)
+                for counter in self._counters.get(person.person_id, {}).values()
+                if counter.model == self.model
+            ]
             content = {
                 "person": person_to_json(source),
                 "photos": list(self._photos[source.person_id]),
@@ -774,8 +795,12 @@ class MemoryBank:
         settled = [undo for undo in self._undos.values() if _expired(undo)]
         if not settled:
             return
-        held = {counter_id for counters in self._counters.values() for counter_id in counters}
-        aside = held & {counter_id for undo in settled for counter_id in undo.content.get("set_aside", ())}
+        aside = {
+            counter_id
+            for undo in settled
+            for counter_id in undo.content.get("set_aside", ())
+            if counter_id in self._counters.get(undo.person_id, {})
+        }
         self._store.settle([undo.undo_id for undo in settled], sorted(aside))
         for undo in settled:
             del self._undos[undo.undo_id]
@@ -804,10 +829,23 @@ class MemoryBank:
         self._persons[target.person_id], self._persons[source.person_id] = target, source
 
     def _unteach(self, undo: Undo) -> None:
-        """Forget what was taught; the looks that it set aside hold again once the undo is gone."""
-        person = replace(self._persons[undo.person_id], updated_at=datetime.now(UTC))
+        """Forget what was taught, but for what another word stands for too; the looks that it set aside, and no other
+        word did, hold again once the undo is gone."""
+        now = datetime.now(UTC)
+        person = replace(self._persons[undo.person_id], updated_at=now)
         photos = self._photos[person.person_id]
-        taught = [key for key in undo.content["photos"] if key in photos]
+        others = {
+            key
+            for other in self._undos.values()
+            if other.kind == "is-me" and other.undo_id != undo.undo_id and other.person_id == undo.person_id
+            for key in other.content["photos"]
+        }
+        # A photo that an older word brought may be older than can be taken back: it has become final with that word.
+        taught = [
+            key
+            for key in undo.content["photos"]
+            if key in photos and key not in others and photos[key].created_at >= now - UNDO_PERIOD
+        ]
         if taught and len(taught) == len(photos):
             raise CannotUndo("That is the only photo of this person by now; delete the person instead")
         self._store.unteach(person, taught, undo.undo_id)
@@ -834,11 +872,17 @@ class MemoryBank:
             self._undos[key] = replace(self._undos[key], person_id=new)
 
     def _valid_counters(self, person_id: str) -> tuple[CounterExample, ...]:
-        """The rejected looks of a person that count: by this model, and not set aside by a merge."""
+        """The rejected looks of a person that count: by this model, and not set aside by a merge or a newer word
+        about that person."""
         counters = self._counters.get(person_id)
         if not counters:
             return ()
-        aside = {counter_id for undo in self._undos.values() for counter_id in undo.content.get("set_aside", ())}
+        aside = {
+            counter_id
+            for undo in self._undos.values()
+            if undo.person_id == person_id
+            for counter_id in undo.content.get("set_aside", ())
+        }
         return tuple(c for c in counters.values() if c.model == self.model and c.counter_id not in aside)
 
     def _hit(self, probe: Embedding, person_id: str, similarity: float) -> Hit | None:
@@ -946,6 +990,14 @@ def name_key(name: str) -> str:
     """How names are compared: compatibility forms, case and surrounding or repeated white space do not matter."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
+
+
+def _word(looks: Sequence[Embedding], always: bool) -> str:
+    """Tells whether the same was said of the same looks."""
+    said = hashlib.sha256(bytes([always]))
+    for look in looks:
+        said.update(look.tobytes())
+    return said.hexdigest()
 
 
 def _oldest_first(photos: Mapping[str, Photo]) -> dict[str, Photo]:

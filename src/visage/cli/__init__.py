@@ -16,6 +16,19 @@ COMMANDS = {
     "serve": ("serving.serve", "Serve the API, until Ctrl-C."),
     "register": ("people.register", "Remember a person. To do it again with the same photos changes nothing."),
     "identify": ("people.identify", "Say who is in a photo."),
+    "not-me": (
+        "corrections.not_me",
+        '"That\'s wrong": the face in a photo is not this person, and is not called so again.',
+    ),
+    "is-me": (
+        "corrections.is_me",
+        '"Yes, that is Anna": the face in a photo is this person. To say it again changes nothing.',
+    ),
+    "confirm": (
+        "corrections.confirm",
+        "A face before the camera of a server (--url), which nobody knows, is this person.",
+    ),
+    "undo": ("corrections.undo", "Take back a not-me, an is-me, a confirm or a merge, for 30 days."),
     "backup": (
         "keeping.backup",
         "Copy the whole bank into one encrypted file, while the server runs (with --url) or not.",

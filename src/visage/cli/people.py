@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,6 +18,8 @@ from visage.cli.client import ApiKey, AsJson, DataDir, Url, call, request, say_w
 from visage.cli.console import cell, out, plain, say
 from visage.errors import BankError, VisageError
 
+BOX = "X,Y,WIDTH,HEIGHT"
+
 persons_app = typer.Typer(help="The people who are remembered.", no_args_is_help=True)
 
 
@@ -27,7 +31,7 @@ def register(
     box: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="X,Y,WIDTH,HEIGHT",
+            metavar=BOX,
             help="The face that is meant, where a photo shows several, in pixels; for several photos one each, in "
             'order, "-" where nothing is to be said.',
         ),
@@ -41,8 +45,8 @@ def register(
     fields = {"name": name, "relationship": relationship, "metadata": metadata}
     values: dict[str, str | list[str]] = {key: value for key, value in fields.items() if value is not None}
     if box:
-        values["box"] = [_box(text) for text in box]
-    try:
+        values["box"] = [json.dumps(box_of(text)) for text in box]
+    with choosing():
         reply = call(
             url,
             data_dir,
@@ -53,12 +57,6 @@ def register(
             data=values,
             files=[("image", (path.name, path.read_bytes())) for path in photos],
         )
-    except VisageError as error:
-        faces = (error.details or {}).get("faces", [])
-        if not faces:
-            raise
-        choices = " or ".join(_option(face) for face in faces)
-        raise VisageError(f"{error.message}. Or say which one is meant: {choices}") from error
     if as_json:
         out.print_json(data=reply)
         return
@@ -71,13 +69,27 @@ def register(
             say(f"{path.name}: remembered, quality {photo['quality']['score']} of 100. {advice}".strip())
         else:
             say(f"{path.name}: not used. {photo['message']}")
-    _say_warnings(reply["warnings"])
+    say_warnings(reply["warnings"])
     if reply.get("advice"):  # a server of before gives none
         say(reply["advice"]["message"])
     say(f"{reply['name']} is remembered by {reply['embedding_count']} photo(s). Id {reply['person_id']}")
 
 
-def _say_warnings(warnings: list[dict[str, Any]]) -> None:
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Where a refusal is that several faces are there, it says how to choose one."""
+    try:
+        yield
+    except VisageError as error:
+        faces = (error.details or {}).get("faces", [])
+        if not faces:
+            raise
+        choices = " or ".join(_option(face) for face in faces)
+        raise VisageError(f"{error.message}. Or say which one is meant: {choices}") from error
+
+
+def say_warnings(warnings: list[dict[str, Any]]) -> None:
+    """Print what a carer should look at, and which faces could be chosen."""
     for warning in warnings:
         if warning["code"] != "SAME_PHOTO":
             say(f"Please look: {warning['message']}.")
@@ -87,14 +99,14 @@ def _say_warnings(warnings: list[dict[str, Any]]) -> None:
                 say(f"  {_option(face)}: {'this one was taken' if taken else 'another one'}")
 
 
-def _box(text: str) -> str:
-    """The box of an option, as the API takes it."""
+def box_of(text: str) -> dict[str, float] | None:
+    """The box of an option; None where nothing is said."""
     if text == "-":
-        return "null"
+        return None
     try:
-        return json.dumps(dict(zip(("x", "y", "width", "height"), map(float, text.split(",")), strict=True)))
+        return dict(zip(("x", "y", "width", "height"), map(float, text.split(",")), strict=True))
     except ValueError as exc:
-        raise typer.BadParameter(f"{text} is not X,Y,WIDTH,HEIGHT", param_hint="--box") from exc
+        raise typer.BadParameter(f"{text} is not {BOX}", param_hint="--box") from exc
 
 
 def _option(box: dict[str, int]) -> str:

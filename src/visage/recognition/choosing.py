@@ -1,9 +1,10 @@
-"""Which face of an image is meant, where several could be: the one in a box; else the one who is known by the name;
-else the one that the other images of the request show too; else the one that stands out."""
+"""Which face of an image is meant, where several could be: the one in a box; else the one that is kept of this very
+image already; else the one who is known by the name; else the one that the other images of the request show too; else
+the one that stands out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,34 @@ class Meant:
 
     face: Offered
     doubtful: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """A person whom the images may show.
+
+    Attributes:
+        template: (D,) float32, unit length.
+        threshold: cosine from which a face is taken for theirs.
+        held: by image, the face that was taken of it when it came before; and whether that was in doubt.
+    """
+
+    template: Embedding
+    threshold: float
+    held: Mapping[int, Meant]
+
+
+def matches(faces: Sequence[Offered], template: Embedding, threshold: float) -> list[Offered]:
+    """The faces that are taken for a person's, the likeliest first.
+
+    Args:
+        faces: of one image.
+        template: (D,) float32, unit length.
+        threshold: cosine from which a face is taken for theirs.
+    """
+    likenesses = [(float(face.photo.embedding @ template), face) for face in faces]
+    found = [each for each in likenesses if each[0] >= threshold]
+    return [face for _, face in sorted(found, key=lambda each: each[0], reverse=True)]
 
 
 def face_in(faces: Sequence[Face], box: Box, field: str = "box") -> Face:
@@ -106,17 +135,17 @@ def pixels(box: Box) -> dict[str, int]:
 
 def meant(
     offers: Sequence[Offer],
-    known: Sequence[tuple[Embedding, float]],
+    known: Sequence[Known],
     same_person: float,
 ) -> list[Meant | VisageError]:
     """Which face of each image is meant, where several could be.
 
-    The one that matches whoever is known by the name; else the one that the other images of the request show too;
-    else the one that stands out in its image.
+    The one that whoever is known by the name has of that image already; else the one that matches them; else the one
+    that the other images of the request show too; else the one that stands out in its image.
 
     Args:
         offers: of one request: images of one person.
-        known: persons whom the images may show: template, and the cosine from which a face is taken for theirs.
+        known: persons whom the images may show.
         same_person: cosine from which two photos are taken for one person's.
 
     Returns: for each image the face, or why there is none.
@@ -133,22 +162,21 @@ def meant(
     return results
 
 
-def _known_in(offers: Sequence[Offer], known: Sequence[tuple[Embedding, float]]) -> dict[int, Meant]:
-    """Of one person, of those who are known by the name, the face in each image that shows one: the person whom the
-    most images show, of several the likeliest. In doubt where two faces match, as those of sisters do."""
-    best: tuple[int, float] = (0, -1.0)
+def _known_in(offers: Sequence[Offer], known: Sequence[Known]) -> dict[int, Meant]:
+    """Of one person, of those who are known by the name, the face in each image that shows one: the person who has
+    the most of the images already, of several the one whom the most show, and then the likeliest. In doubt where two
+    faces match, as those of sisters do."""
+    best: tuple[int, int, float] = (0, 0, -1.0)
     found: dict[int, Meant] = {}
-    for template, threshold in known:
-        shown, nearest = {}, -1.0
+    for person in known:
+        shown, nearest = dict(person.held), -1.0
         for image, offer in enumerate(offers):
-            likenesses = [float(face.photo.embedding @ template) for face in offer.faces]
-            matching = sum(likeness >= threshold for likeness in likenesses)
+            matching = matches(offer.faces, person.template, person.threshold)
             if matching:
-                face = offer.faces[likenesses.index(max(likenesses))]
-                shown[image] = Meant(face, doubtful=matching > 1)
-                nearest = max(nearest, *likenesses)
-        if (len(shown), nearest) > best:
-            best, found = (len(shown), nearest), shown
+                shown.setdefault(image, Meant(matching[0], doubtful=len(matching) > 1))
+                nearest = max(nearest, float(matching[0].photo.embedding @ person.template))
+        if (rank := (len(person.held), len(shown), nearest)) > best:
+            best, found = rank, shown
     return found
 
 

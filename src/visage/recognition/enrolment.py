@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from visage.errors import FaceNotUsable, MultipleFaces, NoFaceDetected, VisageError
-from visage.recognition.choosing import Meant, Offer, other_faces, pixels
+from visage.errors import FaceNotUsable, InputError, MultipleFaces, NoFaceDetected, VisageError
+from visage.recognition.choosing import Meant, Offer, Offered, other_faces, pixels
 from visage.types import Advice, Caution, Consent, Embedding, Enrolment, Face, NewPhoto, Person, Photo, PhotoOutcome
 from visage.vision.embed import unit
 from visage.vision.image import Limits, decode
@@ -85,6 +84,24 @@ def by_prominence(faces: Sequence[Face], width: int, height: int) -> list[Face]:
     return sorted(faces, key=lambda face: prominence(face, width, height), reverse=True)
 
 
+def offer_of(faces: Sequence[Face], size: Sequence[int], offered: Callable[[Face], Offered]) -> Offer:
+    """Those of the faces of a picture that can be remembered.
+
+    Args:
+        faces: of the picture.
+        size: its width and height, pixels.
+        offered: makes of a face what is offered.
+    """
+    width, height = size
+    refusal = None
+    try:
+        usable(dominant_face(faces, width, height))
+    except InputError as error:
+        refusal = error.alone()
+    able = [face for face in by_prominence(faces, width, height) if face.quality.score >= USABLE]
+    return Offer(tuple(offered(face) for face in able), refusal)
+
+
 def usable(face: Face) -> Face:
     """The face itself.
 
@@ -119,11 +136,14 @@ def completed(person: Person, details: Details) -> tuple[dict[str, Any], list[Ca
         elif sent not in (None, held):
             kept.append(field)
     metadata = {**details.metadata, **person.metadata}
-    differing = [key for key, value in details.metadata.items() if metadata[key] != value]
     if not fits(metadata):
         metadata = dict(person.metadata)
-        differing = [key for key, value in details.metadata.items() if metadata.get(key, ...) != value]
-    if metadata != person.metadata:
+    differing = [
+        key
+        for key, value in details.metadata.items()
+        if key not in metadata or _as_json(metadata[key]) != _as_json(value)
+    ]
+    if metadata.keys() != person.metadata.keys():
         changes["metadata"] = metadata
     if differing:
         kept.append("metadata")
@@ -135,6 +155,11 @@ def completed(person: Person, details: Details) -> tuple[dict[str, Any], list[Ca
         )
         for field in kept
     ]
+
+
+def _as_json(value: Any) -> str:
+    """Another text for every other JSON value: to Python `1`, `1.0` and `true` are equal."""
+    return json.dumps(value, sort_keys=True)
 
 
 def fits(metadata: Mapping[str, Any]) -> bool:
@@ -166,15 +191,6 @@ def photos_of(results: Sequence[Meant | VisageError]) -> list[NewPhoto]:
 def template_of(photos: Sequence[NewPhoto]) -> Embedding:
     """What photos of one person show together: (D,) float32, unit length."""
     return unit(np.mean([photo.embedding for photo in photos], axis=0, dtype=np.float32))
-
-
-def doubting(results: Sequence[Meant | VisageError], doubtful: Sequence[bool]) -> list[Meant | VisageError]:
-    """The results, those of the photos that are in doubt marked so."""
-    doubts = iter(doubtful)
-    return [
-        replace(result, doubtful=next(doubts) or result.doubtful) if isinstance(result, Meant) else result
-        for result in results
-    ]
 
 
 def strays(photos: Sequence[NewPhoto], same_person: float, same_view: float) -> list[float | None]:

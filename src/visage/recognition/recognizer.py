@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal
@@ -17,39 +17,38 @@ from numpy.typing import NDArray
 
 from visage.bank.bank import Hit, MemoryBank
 from visage.bank.store import CounterExample
+from visage.bank.views import template_weights, views_of
 from visage.errors import (
     BankError,
     DuplicatePerson,
-    FaceNotUsable,
     InputError,
     NoFaceDetected,
     PhotoNotFound,
     SightingNotFound,
     VisageError,
 )
-from visage.recognition.choosing import Meant, Offer, Offered, face_in, meant
+from visage.recognition.choosing import Known, Meant, Offer, Offered, face_in, matches, meant, other_faces
 from visage.recognition.crowd import MAX_SAMPLE, Crowd, measure
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import (
     USABLE,
     Details,
-    by_prominence,
     completed,
     distinct,
     dominant_face,
-    doubting,
     enrolment_of,
     is_same_picture,
     misfit,
     misfits,
+    offer_of,
     photos_of,
     strays,
     template_of,
     usable,
 )
 from visage.recognition.report import ENOUGH_VIEWS, Closeness, Report, closeness_of, make_report
-from visage.recognition.sightings import Picture, Seen, Sightings
-from visage.recognition.teaching import adds_a_view, advice, lifted
+from visage.recognition.sightings import Look, Picture, Seen, Sightings
+from visage.recognition.teaching import advice, lifted
 from visage.recognition.tracker import Track, Tracker
 from visage.recognition.unknowns import Unknowns
 from visage.types import (
@@ -75,6 +74,7 @@ from visage.types import (
 )
 from visage.vision import models
 from visage.vision.align import cut_out, portrait
+from visage.vision.embed import unit
 from visage.vision.image import Limits, decode, encode_jpeg
 from visage.vision.pipeline import Faces, Pipeline
 
@@ -83,6 +83,9 @@ CANDIDATES = 3
 
 _SAME_PERSON_FAR = 1e-3
 """One against one, a false accept in a thousand: two photos of the same name are one person from there on."""
+
+_TOGETHER = timedelta(microseconds=100)
+"""Photos of one request are a microsecond apart, of two a write to the disk."""
 
 _PICTURE_QUALITY = 92
 """JPEG quality of stored portraits: embedded again they give nearly the same vector."""
@@ -158,7 +161,7 @@ class Recognizer:
                 for face, track in zip(identified, tracks, strict=True)
             ]
         keys = self._keep_pictures(pixels, identified, tracks)
-        identification_id = self._sightings.add(identified, keys)
+        identification_id = self._sightings.add(identified, pixels.shape[1::-1], keys)
         now = perf_counter()
         timing |= {"search": (now - searching) * 1e3, "total": (now - start) * 1e3}
         known = [face for face in identified if face.match is not None]
@@ -324,7 +327,6 @@ class Recognizer:
         held = {row: photo for row, new in enumerate(photos) if (photo := self._held(person, new)) is not None}
         fresh, places = distinct([new for row, new in enumerate(photos) if row not in held], self._sameness.view)
         # Of a request that is repeated, the first reply may never have been seen: all that it said is said again.
-        results = doubting(results, [row in held for row in range(len(photos))])
         cautions = self._look_alikes(_looks_of(photos), person)
         unlike = misfits(person, results, self._odd(person, photos, held))
         changes, kept_as_was = completed(person, details)
@@ -335,62 +337,100 @@ class Recognizer:
             fresh,
             looks=[photo.embedding for photo in photos],
             contradicts=self._decider.contradicts,
+            held=[photo.photo_id for photo in held.values()],
         )
-        if undo is not None:
-            cautions.append(lifted(person, undo))
+        cautions += lifted(person, undo)
         new = iter(places)
         kept = [held[row] if row in held else stored[next(new)] for row in range(len(photos))]
         person = self.bank.person(person.person_id)
         cautions += [*unlike, *kept_as_was]
         return enrolment_of(person, offers, results, kept, held, cautions, self._advice(person))
 
-    def reject_sighting(self, person_id: str, identification_id: str) -> Undo:
-        """ "That's wrong": the face of an identification that was, or might have been, this person is not.
+    def reject_sighting(self, person_id: str, identification_id: str, box: Box | None = None) -> Undo:
+        """ "That's wrong": the face of an identification that was, or might have been, this person is not; or who is
+        in the box.
 
-        Raises: PersonNotFound, SightingNotFound, BankError.
+        Raises: PersonNotFound, SightingNotFound, InvalidValue, BankError.
         """
         person_id = self.bank.person(person_id).person_id
-        return self.bank.reject(person_id, self._sightings.look(identification_id, person_id).embedding)
+        look = self._sightings.sighting(identification_id).of(person_id, box)
+        return self.bank.reject(person_id, look.face.embedding)
 
     def reject_image(self, person_id: str, image: bytes, box: Box | None = None) -> Undo:
         """ "That's wrong": whoever in this image looks most like this person is not; or who is in the box.
 
         Raises: InvalidImage, ImageTooLarge, NoFaceDetected, InvalidValue, PersonNotFound, BankError.
         """
-        template = self.bank.template(self.see(person_id).person_id)
-        return self.bank.reject(person_id, self._nearest(image, template, box).embedding)
+        self.see(person_id)
+        return self.reject_among(person_id, self.clear_faces(image), box)
 
-    def confirm_sighting(self, person_id: str, identification_id: str) -> Confirmation:
-        """ "Yes, that is Anna": the face of an identification that was, or might have been, this person is.
+    def reject_among(self, person_id: str, faces: Sequence[Face], box: Box | None = None) -> Undo:
+        """As `reject_image`, with what `clear_faces` gave; uses no models."""
+        template = self.bank.template(person_id)
+        face = face_in(faces, box) if box else max(faces, key=lambda each: float(each.embedding @ template))
+        return self.bank.reject(person_id, face.embedding)
 
-        Raises: PersonNotFound, SightingNotFound, FaceNotUsable, BankError.
+    def confirm_sighting(self, person_id: str, identification_id: str, box: Box | None = None) -> Confirmation:
+        """ "Yes, that is Anna": a face of an identification is this person. The one in a box; else the one that was
+        named so; else of those who might be, or whom nobody knows, the one that `meant` takes.
+
+        Raises: PersonNotFound, SightingNotFound, FaceNotUsable, MultipleFaces, InvalidValue, BankError.
         """
         person = self.bank.person(person_id)
-        look = self._sightings.look(identification_id, person.person_id)
-        picture = look.picture
-        if picture is not None and float(picture.embedding @ look.embedding) < self._sameness.surely:
-            picture = None
-        if picture is None and look.score < USABLE:  # what can hardly be seen teaches nothing
-            raise FaceNotUsable
-        if picture is None:
+        sighting = self._sightings.sighting(identification_id)
+        if box is not None or any(look.named == person.person_id for look in sighting.looks):
+            look = sighting.of(person.person_id, box)
+            photo, cautions = self._photo_of(look), []
+        else:
+            # Who was called by another name is hardly meant, unless there is nobody else. A name may be gone by now.
+            nameless = [look for look in sighting.looks if look.named is None or not self.bank.has(look.named)]
+            free = nameless or sighting.looks
+            might_be = [look for look in free if look.might_be == person.person_id]
+            photos = {look.face.box: self._photo_of(look) for look in free}
+            offer, everyone = (
+                offer_of(
+                    [look.face for look in looks], sighting.size, lambda face: Offered(face.box, photos[face.box])
+                )
+                for looks in (might_be or free, free)
+            )
+            with self._enrolling:
+                (result,) = self._meant([offer], [person])
+            if isinstance(result, VisageError):
+                raise result
+            look = next(look for look in free if look.face.box == result.face.box)
+            photo, cautions = result.face.photo, other_faces([everyone], [result])
+        if not photo.picture:
+            usable(look.face)  # what can hardly be seen teaches nothing
             raise SightingNotFound
-        photo = NewPhoto(
-            picture.embedding,
-            encode_jpeg(portrait(picture.image, picture.landmarks), _PICTURE_QUALITY),
-            picture.quality,
-        )
-        looks = [picture.embedding] if look.score < USABLE else [look.embedding, picture.embedding]
-        return self._confirm(person, looks, photo)
+        looks = [photo.embedding] if look.face.quality.score < USABLE else [look.face.embedding, photo.embedding]
+        return self._confirm(person, looks, photo, cautions)
+
+    def _photo_of(self, look: Look) -> NewPhoto:
+        """The best picture of a face; an empty one where none is kept of it."""
+        best = look.picture
+        if best is None or float(best.embedding @ look.face.embedding) < self._sameness.surely:
+            return NewPhoto(look.face.embedding, b"", look.face.quality)
+        jpeg = encode_jpeg(portrait(best.image, best.landmarks), _PICTURE_QUALITY)
+        return NewPhoto(best.embedding, jpeg, best.quality)
 
     def confirm_image(self, person_id: str, image: bytes, box: Box | None = None) -> Confirmation:
-        """ "Yes, that is Anna": the face in a box, or whoever in this image looks most like this person, is.
+        """ "Yes, that is Anna": the face in a box is this person, or the one of this image that `meant` takes.
 
-        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, FaceNotUsable, PersonNotFound, BankError.
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected, FaceNotUsable, MultipleFaces, InvalidValue,
+            PersonNotFound, BankError.
         """
-        person = self.see(person_id)
-        face = usable(self._nearest(image, self.bank.template(person_id), box, enrolling=True))
-        assert face.portrait is not None  # noqa: S101 - asked for with enrolling=True
-        return self._confirm(person, [face.embedding], _new_photo(face, face.portrait))
+        self.see(person_id)
+        return self.confirm_offer(person_id, self.prepare(image, box))
+
+    def confirm_offer(self, person_id: str, offer: Offer) -> Confirmation:
+        """As `confirm_image`, with what `prepare` gave; uses no models."""
+        person = self.bank.person(person_id)
+        with self._enrolling:
+            (result,) = self._meant([offer], [person])
+        if isinstance(result, VisageError):
+            raise result
+        photo = result.face.photo
+        return self._confirm(person, [photo.embedding], photo, other_faces([offer], [result]))
 
     def confirm_unknown(self, unknown_id: str, person_id: str) -> Confirmation:
         """A face that nobody knows is someone who is remembered.
@@ -537,59 +577,65 @@ class Recognizer:
     def _keep_pictures(
         self, image: Image, faces: Sequence[IdentifiedFace], tracks: Sequence[Track]
     ) -> list[str | None]:
-        """Keep the best picture of each face that might be someone; returns its key, by face."""
+        """Keep the best picture of each face that could be remembered; returns its key, by face."""
         keys: list[str | None] = []
         for index, face in enumerate(faces):
             track = tracks[index] if tracks else None
             look = track.looks[-1] if track else face.face
             key = track.uid if track else str(uuid.uuid4())
             keys.append(key)
-            might_be = face.candidates and (
-                face.status is not Status.UNKNOWN or face.candidates[0].similarity >= self._sameness.surely
-            )
             if (
-                might_be
-                and (track is None or track.is_fresh)
+                (track is None or track.is_fresh)
                 and look.quality.score >= USABLE
                 and look.quality.score > self._sightings.picture_score(key)
             ):
                 picture = Picture(*cut_out(image, look.landmarks), look.embedding, look.quality)
-                self._sightings.keep_picture(key, face.candidates[0].person.person_id, picture)
+                self._sightings.keep_picture(key, face, picture)
         return keys
 
-    def _nearest(self, image: bytes, template: Embedding, box: Box | None = None, *, enrolling: bool = False) -> Face:
-        """The face in a box, or the one in an image that is most like a template."""
-        found = self._pipeline.analyse(decode(image, self._limits), enrolling=enrolling)
-        faces = [face for face in found if face.is_clear]
-        if not faces:
-            raise NoFaceDetected
-        if box is not None:
-            return face_in(faces, box)
-        return max(faces, key=lambda face: float(face.embedding @ template))
-
-    def _confirm(self, person: Person, looks: Sequence[Embedding], photo: NewPhoto | None) -> Confirmation:
-        """Teach a look of someone; it is kept where it shows something new."""
+    def _confirm(
+        self, person: Person, looks: Sequence[Embedding], photo: NewPhoto, cautions: Sequence[Caution] = ()
+    ) -> Confirmation:
+        """Teach a look of someone; it is kept where it shows something new. To say it again changes nothing."""
         with self._enrolling:
-            photos = [embedding for _, embedding in self.bank.embedded(person.person_id)]
-            kept = [photo] if photo is not None and adds_a_view(photo.embedding, photos, self._sameness.view) else []
-            cautions = self._look_alikes(looks[-1:], person)
-            cautions += [misfit(person, 1, each) for each in self._odd(person, kept, {}) if each is not None]
+            same = self._held(person, photo)
+            alike = [
+                each.photo_id
+                for each, embedding in self.bank.embedded(person.person_id)
+                if float(embedding @ photo.embedding) >= self._sameness.view
+            ]
+            kept = [] if alike else [photo]
+            found = self._look_alikes(looks[-1:], person)
+            if kept or same is not None:
+                odd = self._odd(person, [photo], {} if same is None else {0: same})
+                found += [misfit(person, 1, each) for each in odd if each is not None]
             stored, undo = self.bank.teach(
                 person.person_id,
                 kept,
                 looks=looks,
                 contradicts=self._decider.contradicts,
+                held=alike,
                 always=True,
             )
         assert undo is not None  # noqa: S101 - asked for with always=True
-        if undo.content["set_aside"]:
-            cautions.append(lifted(person, undo))
+        taught = next(iter(stored), same if same is not None and same.photo_id in undo.content["photos"] else None)
+        found += [*lifted(person, undo), *cautions]
         self.unknowns.forget_like(looks[-1], self._sameness.surely)
         person = self.bank.person(person.person_id)
-        return Confirmation(undo, person, next(iter(stored), None), tuple(cautions), self._advice(person))
+        return Confirmation(undo, person, taught, tuple(found), self._advice(person))
 
     def _advice(self, person: Person) -> Advice | None:
         return advice(person.name, self.bank.photos(person.person_id), views=person.views)
+
+    def clear_faces(self, image: bytes) -> list[Face]:
+        """The faces of an image that can be told apart.
+
+        Raises: InvalidImage, ImageTooLarge, NoFaceDetected.
+        """
+        faces = [face for face in self._pipeline.analyse(decode(image, self._limits)) if face.is_clear]
+        if not faces:
+            raise NoFaceDetected
+        return faces
 
     def chosen_face(self, image: bytes, box: Box | None = None, field: str = "box") -> Face:
         """The face in a box, or the one that an image is of. `field` is that of the request which brought the box.
@@ -612,21 +658,28 @@ class Recognizer:
                 return Offer((_offered(usable(face_in(faces, box))),))
         except InputError as error:
             return Offer((), error.alone())
-        size = pixels.shape[1::-1]
-        refusal = None
-        try:
-            usable(dominant_face(faces, *size))
-        except InputError as error:
-            refusal = error.alone()
-        able = [face for face in by_prominence(faces, *size) if face.quality.score >= USABLE]
-        return Offer(tuple(_offered(face) for face in able), refusal)
+        return offer_of(faces, pixels.shape[1::-1], _offered)
 
     def _meant(self, offers: Sequence[Offer], known: Sequence[Person]) -> list[Meant | VisageError]:
-        return meant(
-            offers,
-            [(self.bank.template(each.person_id), self._same_person_threshold(each.views)) for each in known],
-            self._same_person_threshold(1),
-        )
+        return meant(offers, [self._known(each, offers) for each in known], self._same_person_threshold(1))
+
+    def _known(self, person: Person, offers: Sequence[Offer]) -> Known:
+        """What tells whether images show a person. Of an image that came before the same face is taken again, and
+        whether that was in doubt is told as it was then: by the photos that were there before."""
+        now = Known(self.bank.template(person.person_id), self._same_person_threshold(person.views), {})
+        held = {}
+        for image, offer in enumerate(offers):
+            taken = [(face, photo) for face in offer.faces if (photo := self._held(person, face.photo)) is not None]
+            if not taken:
+                continue
+            matching: list[Offered] = []
+            if older := _before(taken[0][1], self.bank.embedded(person.person_id)):
+                template, views = self._together(older)
+                matching = matches(offer.faces, template, self._same_person_threshold(views))
+            faces = [face for face, _ in taken]
+            chosen = next((face for face in matching if face in faces), faces[0])
+            held[image] = Meant(chosen, doubtful=len(matching) != 1)
+        return replace(now, held=held)
 
     def _verify(self, probe: Embedding, template: Embedding, photos: int) -> Verification:
         similarity = float(probe @ template)
@@ -644,9 +697,9 @@ class Recognizer:
     ) -> Person | None:
         """The person of this name who has one of these photos already, or whose face this is; of several the
         likeliest."""
-        for person in namesakes:
-            if any(self._held(person, photo) for photo in photos):
-                return person
+        held = [sum(self._held(person, photo) is not None for photo in photos) for person in namesakes]
+        if any(held):
+            return namesakes[held.index(max(held))]
         matching = [
             (similarity, person)
             for person in namesakes
@@ -660,6 +713,8 @@ class Recognizer:
 
     def _held(self, person: Person, new: NewPhoto) -> Photo | None:
         """The photo of this person that is the same picture, where there is one."""
+        if not new.picture:
+            return None
         for photo, embedding in self.bank.embedded(person.person_id):
             if float(embedding @ new.embedding) >= self._sameness.view:
                 try:
@@ -705,39 +760,44 @@ class Recognizer:
             for match in sorted(found.values(), key=lambda each: (each.confidence, each.similarity), reverse=True)
         ]
 
-    def _odd(
-        self,
-        person: Person,
-        photos: Sequence[NewPhoto],
-        held: Mapping[int, Photo],
-    ) -> list[float | None]:
-        """How alike each photo is to the person's others, where it is unlike them together or unlike most of them;
-        None for the rest. Where the others are of two minds, the oldest decides on a new one: a photo that did not
-        fit makes no room for more of its kind. Of two, the later one is the one that does not fit.
-        """
-        found: list[float | None] = []
-        together, single = self._same_person_threshold(person.views), self._same_person_threshold(1)
-        for row, new in enumerate(photos):
-            own = held.get(row)
-            template = self.bank.template(person.person_id, without=own.photo_id if own else None)
-            similarity = float(new.embedding @ template)
-            rest = [
-                (photo, float(embedding @ new.embedding) < single)
-                for photo, embedding in self.bank.embedded(person.person_id)
-                if own is None or photo.photo_id != own.photo_id
-            ]
-            unlike = sum(apart for _, apart in rest)
-            if not template.any():  # there are no others
-                is_odd = False
-            elif own is None:
-                tied = 2 * unlike == len(rest) and rest[0][1]
-                is_odd = similarity < together or 2 * unlike > len(rest) or tied
-            elif len(rest) == 1:
-                is_odd = rest[0][1] and rest[0][0].created_at < own.created_at
-            else:
-                is_odd = similarity < together or 2 * unlike > len(rest)
-            found.append(similarity if is_odd else None)
-        return found
+    def _odd(self, person: Person, photos: Sequence[NewPhoto], held: Mapping[int, Photo]) -> list[float | None]:
+        """How alike each photo is to the person's others, where it does not fit them; None for the rest. One that is
+        here already (`held`, by its place) is compared with those that were there before it came."""
+        embedded = self.bank.embedded(person.person_id)
+        before = {row: _before(photo, embedded) for row, photo in held.items()}
+        first = [row for row in held if not before[row]]
+        among = strays([photos[row] for row in first], self._same_person_threshold(1), self._sameness.view)
+        found = dict(zip(first, among, strict=True))
+        return [
+            found[row] if row in found else self._unlike(new, before.get(row, embedded))
+            for row, new in enumerate(photos)
+        ]
+
+    def _unlike(self, new: NewPhoto, others: Sequence[tuple[Photo, Embedding]]) -> float | None:
+        """How alike a photo is to others of one person, where it is unlike them together or unlike most of them; else
+        None. Where the others are of two minds the oldest decides: a photo that did not fit makes no room for more of
+        its kind."""
+        if not others:
+            return None
+        template, views = self._together(others)
+        similarity = float(new.embedding @ template)
+        single = self._same_person_threshold(1)
+        apart = [float(embedding @ new.embedding) < single for _, embedding in others]
+        tied = 2 * sum(apart) == len(apart) and apart[0]
+        is_odd = similarity < self._same_person_threshold(views) or 2 * sum(apart) > len(apart) or tied
+        return similarity if is_odd else None
+
+    def _together(self, photos: Sequence[tuple[Photo, Embedding]]) -> tuple[Embedding, int]:
+        """What photos of one person show together, (D,) float32, unit length; and of how many views they are."""
+        embeddings = np.stack([embedding for _, embedding in photos])
+        views = views_of(embeddings, self._sameness.view)
+        weights = template_weights([photo.quality.score for photo, _ in photos], views)
+        return unit(weights @ embeddings), int(views.max()) + 1
+
+
+def _before(photo: Photo, photos: Sequence[tuple[Photo, Embedding]]) -> list[tuple[Photo, Embedding]]:
+    """Those of a person's photos that were here before the request which brought this one."""
+    return [each for each in photos if each[0].created_at < photo.created_at - _TOGETHER]
 
 
 def _duplicate(cautions: Sequence[Caution]) -> DuplicatePerson:

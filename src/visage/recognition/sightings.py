@@ -6,8 +6,8 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from visage.bank.bank import MemoryBank
 from visage.errors import PersonNotFound, SightingNotFound
-from visage.types import Embedding, IdentifiedFace, Image, Person, Quality
+from visage.recognition.choosing import face_in
+from visage.types import Box, Embedding, Face, IdentifiedFace, Image, Person, Quality, Status
 
 _MAX_SIGHTINGS = 5000
+_MAX_FACES = 20_000
+"""Of all of them: 2.5 KiB each."""
 _MAX_PICTURE_BYTES = 16 * 2**20
 _MAX_AGE_S = 600.0
 
@@ -53,32 +56,66 @@ class Look:
     """A face of an identification.
 
     Attributes:
-        embedding: (D,) float32, unit length, by which it was identified.
-        score: quality of the face, 0–100.
-        picture: its best; None where none is kept.
+        face: as it was identified.
+        named: as whom; None where it was not.
+        might_be: the first of the candidates, where it was uncertain.
+        similarity: to each person who came up, cosine.
+        picture: the best of this face; None where none is kept.
     """
 
-    embedding: Embedding
-    score: int
+    face: Face
+    named: str | None
+    might_be: str | None
+    similarity: Mapping[str, float]
     picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Face:
-    """A face that might be someone: (named?, area, similarity) of each candidate, and which picture is its own."""
+class Sighting:
+    """What was seen in one image of a size (width, height), pixels."""
 
-    embedding: Embedding
-    score: int
-    candidates: dict[str, tuple[bool, float, float]]
-    picture_key: str | None
+    size: tuple[int, int]
+    looks: tuple[Look, ...]
+
+    def of(self, person_id: str, box: Box | None = None) -> Look:
+        """The face in a box; else the one that was named as a person, or else the one most like that person; of
+        several that were named so, the largest.
+
+        Raises:
+            SightingNotFound: that person did not come up.
+            InvalidValue: the box fits no face, or several.
+        """
+        if box is not None:
+            face = face_in([look.face for look in self.looks], box)
+            return next(look for look in self.looks if look.face is face)
+
+        def rank(look: Look) -> tuple[bool, float, float]:
+            is_named = look.named == person_id
+            return is_named, look.face.box.area if is_named else 0.0, look.similarity[person_id]
+
+        found = [look for look in self.looks if person_id in look.similarity]
+        if not found:
+            raise SightingNotFound
+        return max(found, key=rank)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sighting:
-    """The faces of one image that might be someone."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """A picture, and whose it may be."""
 
     at_s: float
-    faces: tuple[_Face, ...]
+    person_ids: frozenset[str]
+    is_strangers: bool
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    """An identification, and under which key the picture of each face is."""
+
+    at_s: float
+    sighting: Sighting
+    picture_keys: tuple[str | None, ...]
 
 
 class Sightings:
@@ -91,40 +128,45 @@ class Sightings:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._turn = threading.Lock()
-        self._sightings: OrderedDict[str, _Sighting] = OrderedDict()
-        self._pictures: OrderedDict[str, tuple[float, str, Picture]] = OrderedDict()
+        self._sightings: OrderedDict[str, _Entry] = OrderedDict()
+        self._pictures: OrderedDict[str, _Kept] = OrderedDict()
+        self._faces = 0
         self._picture_bytes = 0
         self._seen: dict[str, tuple[int, datetime]] = {}
 
-    def add(self, faces: Sequence[IdentifiedFace], picture_keys: Sequence[str | None] | None = None) -> str:
+    def add(
+        self,
+        faces: Sequence[IdentifiedFace],
+        size: tuple[int, int],
+        picture_keys: Sequence[str | None] | None = None,
+    ) -> str:
         """Remember an identification.
 
         Args:
             faces: what was decided.
+            size: width and height of the image, pixels.
             picture_keys: for each face under which key its picture was kept, where one was.
 
         Returns: its id.
         """
         key, now = str(uuid.uuid4()), self._clock()
-        kept = tuple(
-            _Face(face.face.embedding, face.face.quality.score, _candidates(face), picture_key)
-            for face, picture_key in zip(faces, picture_keys or [None] * len(faces), strict=True)
-            if face.candidates
-        )
+        looks = tuple(map(_look, faces))
+        entry = _Entry(now, Sighting(size, looks), tuple(picture_keys or [None] * len(faces)))
         named = {face.match.person.person_id for face in faces if face.match is not None}
         with self._turn:
             for person_id in named:
                 self._seen[person_id] = (self._seen.get(person_id, (0,))[0] + 1, datetime.now(UTC))
-            if kept:
-                self._sightings[key] = _Sighting(now, kept)
+            if looks:
+                self._sightings[key] = entry
+                self._faces += len(looks)
             self._forget_old()
         return key
 
     def forget_old(self, bank: MemoryBank) -> None:
         """Forget what was seen too long ago, and the pictures of those who are forgotten."""
         with self._turn:
-            for key, (_, person_id, _) in list(self._pictures.items()):
-                if not bank.has(person_id):
+            for key, kept in list(self._pictures.items()):
+                if not all(map(bank.has, kept.person_ids)):
                     self._drop_picture(key)
             self._forget_old()
 
@@ -132,33 +174,34 @@ class Sightings:
         """Quality of the picture under a key, 0–100; −1 where there is none."""
         with self._turn:
             kept = self._pictures.get(key)
-        return -1 if kept is None else kept[2].quality.score
+        return -1 if kept is None else kept.picture.quality.score
 
-    def keep_picture(self, key: str, person_id: str, picture: Picture) -> None:
-        """Keep a picture of who may be this person, in place of the one under this key."""
+    def keep_picture(self, key: str, face: IdentifiedFace, picture: Picture) -> None:
+        """Keep a picture of this face, in place of the one under this key."""
+        person_ids = frozenset(candidate.person.person_id for candidate in face.candidates)
+        kept = _Kept(self._clock(), person_ids, face.status is Status.UNKNOWN, picture)
         with self._turn:
             self._drop_picture(key)
-            self._pictures[key] = (self._clock(), person_id, picture)
+            self._pictures[key] = kept
             self._picture_bytes += picture.image.nbytes
             self._forget_old()
 
-    def look(self, identification_id: str, person_id: str) -> Look:
-        """The face of an identification that was named as a person, or else the one most like that person; of
-        several that were named so, the largest.
+    def sighting(self, identification_id: str) -> Sighting:
+        """An identification.
 
         Raises:
-            SightingNotFound: forgotten already, or that person did not come up.
+            SightingNotFound: forgotten already, or it showed no face.
         """
         with self._turn:
-            sighting = self._sightings.get(identification_id.lower())
-            if sighting is None or self._clock() - sighting.at_s > _MAX_AGE_S:
+            entry = self._sightings.get(identification_id.lower())
+            if entry is None or self._clock() - entry.at_s > _MAX_AGE_S:
                 raise SightingNotFound
-            found = [(face.candidates[person_id], face) for face in sighting.faces if person_id in face.candidates]
-            if not found:
-                raise SightingNotFound
-            face = max(found, key=lambda pair: pair[0])[1]
-            kept = self._pictures.get(face.picture_key) if face.picture_key else None
-        return Look(face.embedding, face.score, kept[2] if kept else None)
+            kept = [self._pictures.get(key) if key else None for key in entry.picture_keys]
+        looks = (
+            look if one is None else replace(look, picture=one.picture)
+            for look, one in zip(entry.sighting.looks, kept, strict=True)
+        )
+        return Sighting(entry.sighting.size, tuple(looks))
 
     def seen(self, bank: MemoryBank) -> list[Seen]:
         """Who was named since the start, the latest first; those forgotten meanwhile are left out."""
@@ -175,26 +218,33 @@ class Sightings:
     def _forget_old(self) -> None:
         now = self._clock()
         while self._pictures:
-            key, (at_s, _, _) = next(iter(self._pictures.items()))
-            if self._picture_bytes <= _MAX_PICTURE_BYTES and now - at_s <= _MAX_AGE_S:
+            key, kept = next(iter(self._pictures.items()))
+            if now - kept.at_s <= _MAX_AGE_S:
                 break
             self._drop_picture(key)
+        while self._picture_bytes > _MAX_PICTURE_BYTES:
+            # A street of strangers must not push out who might be someone.
+            strangers = (key for key, kept in self._pictures.items() if kept.is_strangers)
+            self._drop_picture(next(strangers, next(iter(self._pictures))))
         while self._sightings:
             oldest = next(iter(self._sightings.values()))
-            if len(self._sightings) <= _MAX_SIGHTINGS and now - oldest.at_s <= _MAX_AGE_S:
+            is_full = len(self._sightings) > _MAX_SIGHTINGS or self._faces > _MAX_FACES
+            if not is_full and now - oldest.at_s <= _MAX_AGE_S:
                 return
             self._sightings.popitem(last=False)
+            self._faces -= len(oldest.sighting.looks)
 
     def _drop_picture(self, key: str) -> None:
         if key in self._pictures:
-            self._picture_bytes -= self._pictures.pop(key)[2].image.nbytes
+            self._picture_bytes -= self._pictures.pop(key).picture.image.nbytes
 
 
-def _candidates(face: IdentifiedFace) -> dict[str, tuple[bool, float, float]]:
-    named = face.match.person.person_id if face.match else None
-    return {
-        c.person.person_id: (True, face.face.box.area, c.similarity)
-        if c.person.person_id == named
-        else (False, 0.0, c.similarity)
-        for c in face.candidates
-    }
+def _look(face: IdentifiedFace) -> Look:
+    """Without any name."""
+    candidates = {each.person.person_id: each.similarity for each in face.candidates}
+    return Look(
+        face.face,
+        named=face.match.person.person_id if face.match else None,
+        might_be=next(iter(candidates), None) if face.status is Status.UNCERTAIN else None,
+        similarity=candidates,
+    )

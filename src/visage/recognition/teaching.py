@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from visage.types import Advice, Caution, Embedding, Issue, Person, Photo, Undo
+from visage.types import Advice, Caution, Issue, Person, Photo, Undo
 from visage.vision.quality import ADVICE
 
 # Part of looks that are named right with 300 persons remembered (`docs/decisions/0043-in-two-places.md`).
@@ -13,12 +13,6 @@ _RIGHT = (0.94, 0.98, 0.99)
 _GOOD = 60
 _RIGHT_WHERE_POOR, _RIGHT_WHERE_GOOD = 0.77, 0.97
 """By one photo of a quality (0–100) below that, and by a good one."""
-
-
-def adds_a_view(embedding: Embedding, photos: Sequence[Embedding], same_view: float) -> bool:
-    """Does a picture show something of a person that the photos do not? Each (D,) float32, unit length; one that
-    is at least so alike to another (cosine) is a copy of it."""
-    return all(float(photo @ embedding) < same_view for photo in photos)
 
 
 def advice(name: str, photos: Sequence[Photo], *, views: int) -> Advice | None:
@@ -41,10 +35,15 @@ def advice(name: str, photos: Sequence[Photo], *, views: int) -> Advice | None:
     )
 
 
-def lifted(person: Person, undo: Undo) -> Caution:
-    """That an older "that's wrong" holds no longer."""
-    return Caution(
-        "REJECTION_LIFTED",
-        f"Somebody had said that this face is not {person.name}; that holds no longer",
-        {"undo_id": undo.undo_id, "person_id": person.person_id, "rejections": len(undo.content["set_aside"])},
-    )
+def lifted(person: Person, undo: Undo | None) -> list[Caution]:
+    """A caution where an older "that's wrong" holds no longer."""
+    count = len(undo.content.get("lifted", undo.content["set_aside"])) if undo is not None else 0
+    if undo is None or not count:
+        return []
+    return [
+        Caution(
+            "REJECTION_LIFTED",
+            f"Somebody had said that this face is not {person.name}; that holds no longer",
+            {"undo_id": undo.undo_id, "person_id": person.person_id, "rejections": count},
+        )
+    ]

@@ -161,21 +161,27 @@ class Verbs:
 
     # Corrections
 
-    async def not_me(self, person_id: str, identification_id: str) -> Undo:
+    async def not_me(self, person_id: str, identification_id: str, box: Box | None) -> Undo:
         """That was not this person; raises as `Recognizer.reject_sighting`."""
-        return await self._lanes.store(self._recognizer.reject_sighting, person_id, identification_id)
+        return await self._lanes.store(self._recognizer.reject_sighting, person_id, identification_id, box)
 
     async def not_me_in(self, person_id: str, image: bytes, box: Box | None) -> Undo:
         """Nor is whoever is in this image; raises as `Recognizer.reject_image`."""
-        return await self._lanes.compute(self._recognizer.reject_image, person_id, image, box)
+        recognizer = self._recognizer
+        await self._see(person_id)
+        faces = await self._lanes.compute(recognizer.clear_faces, image)
+        return await self._lanes.store(recognizer.reject_among, person_id, faces, box)
 
-    async def is_me(self, person_id: str, identification_id: str) -> Confirmation:
+    async def is_me(self, person_id: str, identification_id: str, box: Box | None) -> Confirmation:
         """That was this person; raises as `Recognizer.confirm_sighting`."""
-        return await self._lanes.store(self._recognizer.confirm_sighting, person_id, identification_id)
+        return await self._lanes.store(self._recognizer.confirm_sighting, person_id, identification_id, box)
 
     async def is_me_in(self, person_id: str, image: bytes, box: Box | None) -> Confirmation:
         """So is whoever is in this image; raises as `Recognizer.confirm_image`."""
-        return await self._lanes.compute(self._recognizer.confirm_image, person_id, image, box)
+        recognizer = self._recognizer
+        await self._see(person_id)
+        offer = await self._lanes.compute(recognizer.prepare, image, box)
+        return await self._lanes.store(recognizer.confirm_offer, person_id, offer)
 
     async def merge(self, person_id: str, other_id: str) -> tuple[Undo, Person]:
         """Two persons are one; raises as `Recognizer.merge`."""

@@ -255,7 +255,9 @@ export interface paths {
         /**
          * Is Me
          * @description "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
-         *     where it shows something new, and an older "that's wrong" about this face holds no longer.
+         *     where it shows something new, and an older "that's wrong" about this face holds no longer. Of several faces the
+         *     one in the box is meant; else the one that was called so or looks so, and else the one that stands out. To say the
+         *     same again changes nothing, and is answered as the first time.
          *
          *     Role: editor.
          */
@@ -3685,11 +3687,13 @@ export interface operations {
                 "application/json": {
                     /** Identification Id */
                     identification_id: string;
+                    /** @description Which face is meant, of several, as the answer has it */
+                    box?: components["schemas"]["Box"] | null;
                 };
                 "multipart/form-data": {
                     /** @description JPEG or PNG */
                     image: string;
-                    /** @description Which face is meant, where it is not the likest: a JSON object with `x`, `y`, `width`, `height`, in pixels */
+                    /** @description Which face is meant, of several: a JSON object with `x`, `y`, `width`, `height`, in pixels */
                     box?: string;
                 };
             };
@@ -3801,11 +3805,13 @@ export interface operations {
                 "application/json": {
                     /** Identification Id */
                     identification_id: string;
+                    /** @description Which face is meant, of several, as the answer has it */
+                    box?: components["schemas"]["Box"] | null;
                 };
                 "multipart/form-data": {
                     /** @description JPEG or PNG */
                     image: string;
-                    /** @description Which face is meant, where it is not the likest: a JSON object with `x`, `y`, `width`, `height`, in pixels */
+                    /** @description Which face is meant, of several: a JSON object with `x`, `y`, `width`, `height`, in pixels */
                     box?: string;
                 };
             };
@@ -3820,7 +3826,7 @@ export interface operations {
                     "application/json": components["schemas"]["Envelope_Confirmed_"];
                 };
             };
-            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `FACE_NOT_USABLE` or `HOST_NOT_ALLOWED` */
+            /** @description `INVALID_IMAGE` or `NO_FACE_DETECTED` or `MULTIPLE_FACES` or `FACE_NOT_USABLE` or `HOST_NOT_ALLOWED` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -23,11 +23,14 @@ from visage.types import Box
 
 router = APIRouter(tags=["corrections"])
 
+_WHICH = WhichIdentification.model_json_schema(ref_template="#/components/schemas/{model}")
+_WHICH.pop("$defs")  # the document has them among its own
+
 _EITHER_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": WhichIdentification.model_json_schema()},
+            "application/json": {"schema": _WHICH},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -40,8 +43,8 @@ _EITHER_BODY: dict[str, Any] = {
                         },
                         "box": {
                             "type": "string",
-                            "description": "Which face is meant, where it is not the likest: a JSON object with `x`, "
-                            "`y`, `width`, `height`, in pixels",
+                            "description": "Which face is meant, of several: a JSON object with `x`, `y`, `width`, "
+                            "`height`, in pixels",
                         },
                     },
                 }
@@ -51,8 +54,8 @@ _EITHER_BODY: dict[str, Any] = {
 }
 
 
-async def identification_or_image(request: Request) -> str | tuple[bytes, Box | None]:
-    """The id of an identification, from a JSON body; or an image and perhaps a box in it, from a form."""
+async def identification_or_image(request: Request) -> tuple[str | bytes, Box | None]:
+    """The id of an identification, from a JSON body, or an image, from a form; and perhaps a box in it."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         async with request.form(max_files=1, max_fields=1) as form:
@@ -65,9 +68,12 @@ async def identification_or_image(request: Request) -> str | tuple[bytes, Box | 
     try:
         if kind != "application/json":
             raise InvalidValue.of("body", "must be JSON or a form, and its Content-Type must say so")
-        return WhichIdentification.model_validate_json(await request.body()).identification_id
+        which = WhichIdentification.model_validate_json(await request.body())
     except ValidationError as exc:
+        if any(fault["loc"][:1] == ("box",) for fault in exc.errors()):
+            raise InvalidValue.of("box", "must have numbers of pixels as x, y, width and height") from exc
         raise InvalidValue.of("identification_id", "send it as JSON, or an image as a form") from exc
+    return which.identification_id, None if which.box is None else clean_box("box", which.box.model_dump_json())
 
 
 @router.post(
@@ -88,14 +94,15 @@ async def identification_or_image(request: Request) -> str | tuple[bytes, Box | 
 async def not_me(
     verbs: VerbsDep,
     person_id: str,
-    rejected: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
+    rejected: Annotated[tuple[str | bytes, Box | None], Depends(identification_or_image)],
 ) -> Envelope[Undo]:
     """ "That's wrong": the face in an identification, or in an image, is not this person. It is not called by this
     name again; its embedding is kept for that, its picture is not."""
-    if isinstance(rejected, str):
-        undo = await verbs.not_me(person_id, rejected)
+    source, box = rejected
+    if isinstance(source, str):
+        undo = await verbs.not_me(person_id, source, box)
     else:
-        undo = await verbs.not_me_in(person_id, *rejected)
+        undo = await verbs.not_me_in(person_id, source, box)
     return Envelope(data=common.undo(undo))
 
 
@@ -106,6 +113,7 @@ async def not_me(
     responses=refusals(
         errors.InvalidImage,
         errors.NoFaceDetected,
+        errors.MultipleFaces,
         errors.FaceNotUsable,
         errors.ImageTooLarge,
         errors.TooMuchWork,
@@ -118,14 +126,17 @@ async def not_me(
 async def is_me(
     verbs: VerbsDep,
     person_id: str,
-    confirmed: Annotated[str | tuple[bytes, Box | None], Depends(identification_or_image)],
+    confirmed: Annotated[tuple[str | bytes, Box | None], Depends(identification_or_image)],
 ) -> Envelope[Confirmed]:
     """ "Yes, that is Anna": the face in an identification, or in an image, is this person. It is kept as a photo
-    where it shows something new, and an older "that's wrong" about this face holds no longer."""
-    if isinstance(confirmed, str):
-        confirmation = await verbs.is_me(person_id, confirmed)
+    where it shows something new, and an older "that's wrong" about this face holds no longer. Of several faces the
+    one in the box is meant; else the one that was called so or looks so, and else the one that stands out. To say the
+    same again changes nothing, and is answered as the first time."""
+    source, box = confirmed
+    if isinstance(source, str):
+        confirmation = await verbs.is_me(person_id, source, box)
     else:
-        confirmation = await verbs.is_me_in(person_id, *confirmed)
+        confirmation = await verbs.is_me_in(person_id, source, box)
     return Envelope(data=corrections.confirmed(confirmation))
 
 

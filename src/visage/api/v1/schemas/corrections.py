@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from visage import types
-from visage.api.v1.schemas.common import PERSON_ID, Help, Undo, Warning_, help_or_none, undo_fields, warning
+from visage.api.v1.schemas.common import PERSON_ID, Box, Help, Undo, Warning_, help_or_none, undo_fields, warning
 from visage.api.v1.schemas.people import Person, person
 
 
@@ -15,6 +15,7 @@ class WhichIdentification(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"identification_id": PERSON_ID}})
 
     identification_id: str
+    box: Box | None = Field(default=None, description="Which face is meant, of several, as the answer has it")
 
 
 class Merge(BaseModel):
