@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 if TYPE_CHECKING:
+    from tests.here import Here
     from visage.recognition.recognizer import Recognizer
     from visage.vision.pipeline import Pipeline
 
@@ -87,3 +88,14 @@ def recognizer(pipeline: Pipeline, tmp_path: Path) -> Iterator[Recognizer]:
     opened = make_recognizer(pipeline, tmp_path / "data")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def client_here(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+    """The API in this process, on an empty bank; `tests/api` has `client`, of a server in another."""
+    from tests.here import here
+    from visage.service import opening
+
+    monkeypatch.setattr(opening, "Pipeline", lambda **_: pipeline)
+    with here(tmp_path / "data") as client:
+        yield client
