@@ -357,6 +357,19 @@ def test_a_face_that_was_no_doubt_is_none_when_the_request_is_repeated(
     assert codes(teach(recognizer, "Joe", both)) == ["SAME_PHOTO"]
 
 
+def test_a_namesake_who_was_found_in_one_image_only_changes_no_second_answer(
+    recognizer: Recognizer, pictures: Pictures
+) -> None:
+    """The request makes another Joe, who has the face of the first one in a photo, and no doubt about it."""
+    joe = teach(recognizer, "Joe", jpeg(pictures["biden"])).person
+    images = [jpeg(pictures[key]) for key in ("obama", "obama2", "obama3")]
+    images.append(beside(ImageOps.mirror(pictures["obama"]), ImageOps.mirror(small(pictures["biden"]))))
+    first = teach(recognizer, "Joe", *images)
+    assert first.person.person_id != joe.person_id
+    assert "OTHER_FACES" not in codes(first)
+    assert answer(teach(recognizer, "Joe", *images)) == answer(first)
+
+
 @pytest.mark.parametrize("way", ["by name", "by id"])
 def test_photos_that_fitted_or_not_are_told_the_same_when_requests_are_repeated(
     recognizer: Recognizer, pictures: Pictures, way: str

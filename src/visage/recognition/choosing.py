@@ -59,25 +59,12 @@ class Known:
     Attributes:
         template: (D,) float32, unit length.
         threshold: cosine from which a face is taken for theirs.
-        held: by image, the face that was taken of it when it came before; and whether that was in doubt.
+        held: by image, the face that is kept of it already.
     """
 
     template: Embedding
     threshold: float
     held: Mapping[int, Meant]
-
-
-def matches(faces: Sequence[Offered], template: Embedding, threshold: float) -> list[Offered]:
-    """The faces that are taken for a person's, the likeliest first.
-
-    Args:
-        faces: of one image.
-        template: (D,) float32, unit length.
-        threshold: cosine from which a face is taken for theirs.
-    """
-    likenesses = [(float(face.photo.embedding @ template), face) for face in faces]
-    found = [each for each in likenesses if each[0] >= threshold]
-    return [face for _, face in sorted(found, key=lambda each: each[0], reverse=True)]
 
 
 def face_in(faces: Sequence[Face], box: Box, field: str = "box") -> Face:
@@ -171,10 +158,12 @@ def _known_in(offers: Sequence[Offer], known: Sequence[Known]) -> dict[int, Mean
     for person in known:
         shown, nearest = dict(person.held), -1.0
         for image, offer in enumerate(offers):
-            matching = matches(offer.faces, person.template, person.threshold)
+            likenesses = [float(face.photo.embedding @ person.template) for face in offer.faces]
+            matching = sum(likeness >= person.threshold for likeness in likenesses)
             if matching:
-                shown.setdefault(image, Meant(matching[0], doubtful=len(matching) > 1))
-                nearest = max(nearest, float(matching[0].photo.embedding @ person.template))
+                face = offer.faces[likenesses.index(max(likenesses))]
+                shown.setdefault(image, Meant(face, doubtful=matching > 1))
+                nearest = max(nearest, *likenesses)
         if (rank := (len(person.held), len(shown), nearest)) > best:
             best, found = rank, shown
     return found

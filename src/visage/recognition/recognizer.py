@@ -27,7 +27,7 @@ from visage.errors import (
     SightingNotFound,
     VisageError,
 )
-from visage.recognition.choosing import Known, Meant, Offer, Offered, face_in, matches, meant, other_faces
+from visage.recognition.choosing import Known, Meant, Offer, Offered, face_in, meant, other_faces
 from visage.recognition.crowd import MAX_SAMPLE, Crowd, measure
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import (
@@ -660,26 +660,39 @@ class Recognizer:
             return Offer((), error.alone())
         return offer_of(faces, pixels.shape[1::-1], _offered)
 
-    def _meant(self, offers: Sequence[Offer], known: Sequence[Person]) -> list[Meant | VisageError]:
-        return meant(offers, [self._known(each, offers) for each in known], self._same_person_threshold(1))
-
-    def _known(self, person: Person, offers: Sequence[Offer]) -> Known:
-        """What tells whether images show a person. Of an image that came before the same face is taken again, and
-        whether that was in doubt is told as it was then: by the photos that were there before."""
-        now = Known(self.bank.template(person.person_id), self._same_person_threshold(person.views), {})
-        held = {}
-        for image, offer in enumerate(offers):
-            taken = [(face, photo) for face in offer.faces if (photo := self._held(person, face.photo)) is not None]
-            if not taken:
+    def _meant(
+        self, offers: Sequence[Offer], persons: Sequence[Person], until: datetime | None = None
+    ) -> list[Meant | VisageError]:
+        """Which face of each image is meant, where the images may show one of these persons, of whom only photos of
+        before `until` are asked. Of an image that came before the same face is taken again, and whether that was in
+        doubt is told as it was then: as if asked before the latest of those images came."""
+        known: list[Known] = []
+        moments: list[datetime] = []
+        again: list[Offered] = []
+        for person in persons:
+            embedded = self.bank.embedded(person.person_id)
+            photos = [each for each in embedded if until is None or each[0].created_at < until]
+            if not photos:
                 continue
-            matching: list[Offered] = []
-            if older := _before(taken[0][1], self.bank.embedded(person.person_id)):
-                template, views = self._together(older)
-                matching = matches(offer.faces, template, self._same_person_threshold(views))
-            faces = [face for face, _ in taken]
-            chosen = next((face for face in matching if face in faces), faces[0])
-            held[image] = Meant(chosen, doubtful=len(matching) != 1)
-        return replace(now, held=held)
+            held: dict[int, Meant] = {}
+            for image, offer in enumerate(offers):
+                for face in offer.faces:
+                    if (photo := self._held(person, face.photo, photos)) is not None:
+                        moments.append(photo.created_at)
+                        again.append(face)
+                        held.setdefault(image, Meant(face, doubtful=True))
+            template, views = self._together(photos)
+            known.append(Known(template, self._same_person_threshold(views), held))
+        results = meant(offers, known, self._same_person_threshold(1))
+        if not moments:
+            return results
+        then = self._meant(offers, persons, max(moments) - _TOGETHER)
+        return [
+            before
+            if isinstance(now, Meant) and now.face in again and isinstance(before, Meant) and before.face is now.face
+            else now
+            for now, before in zip(results, then, strict=True)
+        ]
 
     def _verify(self, probe: Embedding, template: Embedding, photos: int) -> Verification:
         similarity = float(probe @ template)
@@ -711,11 +724,13 @@ class Recognizer:
         # Whose only photo was forgotten, in a bank that was restored, can be nobody else's.
         return next((person for person in namesakes if not self.bank.photos(person.person_id)), None)
 
-    def _held(self, person: Person, new: NewPhoto) -> Photo | None:
-        """The photo of this person that is the same picture, where there is one."""
+    def _held(
+        self, person: Person, new: NewPhoto, photos: Sequence[tuple[Photo, Embedding]] | None = None
+    ) -> Photo | None:
+        """The photo of this person, of all or of these, that is the same picture, where there is one."""
         if not new.picture:
             return None
-        for photo, embedding in self.bank.embedded(person.person_id):
+        for photo, embedding in self.bank.embedded(person.person_id) if photos is None else photos:
             if float(embedding @ new.embedding) >= self._sameness.view:
                 try:
                     if is_same_picture(self.bank.picture(person.person_id, photo.photo_id), new.picture):
