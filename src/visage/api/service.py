@@ -230,6 +230,8 @@ class Service:
         watching = asyncio.create_task(_stop_when(gone, work)) if gone else None
         try:
             async with lane:
+                if self._models_when_needed:  # the time that it takes is none of this job's
+                    await self._run(self._vision, self.recognizer.load_models)
                 return await self._run(self._vision, work.run, function, *args, **kwargs)
         finally:
             work.stop()
