@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, UnidentifiedImageError
@@ -16,7 +17,7 @@ from tests.test_cli import bank, refusal, register, said, visage
 from visage.cli import accuracy
 from visage.cli import models as commands
 from visage.recognition import calibration
-from visage.vision import models, weights
+from visage.vision import models, opening, weights, work
 from visage.vision.models import DLIB, MOBILEFACENET
 
 __all__ = ["bank"]
@@ -78,6 +79,21 @@ def test_the_bank_follows_the_setting_there_and_back(
     monkeypatch.delenv("VISAGE_MODEL")
     assert said(visage("reembed", *bank)) == "0 photo(s) embedded with mobilefacenet-192.\n"
     assert json.loads(said(visage("identify", photos["obama3"], "--json", *bank)))["match"]["name"] == "Barack"
+
+
+def test_a_command_loads_the_models_once_and_not_in_the_time_of_its_picture(
+    tmp_path: Path, photos: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded_in: list[work.Work | None] = []
+
+    def open_networks(*arguments: Any) -> opening.Networks:
+        loaded_in.append(work._current.get())
+        return load(*arguments)
+
+    load = opening.open_networks
+    monkeypatch.setattr(opening, "open_networks", open_networks)
+    register(["--data-dir", str(tmp_path / "data")], "Barack", photos["obama"], photos["obama2"])
+    assert loaded_in == [None]
 
 
 def test_a_model_without_a_calibration_is_refused_with_the_command_that_makes_one(

@@ -538,6 +538,10 @@ class Recognizer:
         self._sightings.forget_old(self.bank)
         self.unknowns.forget_old()
 
+    def load_models(self) -> None:
+        """Load the models, where that was put off until there is a picture."""
+        self._pipeline.load()
+
     def warm_up(self) -> None:
         """Make the first identification as fast as the next."""
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)

@@ -40,9 +40,11 @@ class Lanes:
     Args:
         max_work_s: seconds that one job may take with the models.
         max_pending: requests that may wait for them.
+        load_first: loads the models before a job, where they are not; the time that it takes is none of the job's.
     """
 
-    def __init__(self, *, max_work_s: float, max_pending: int) -> None:
+    def __init__(self, *, max_work_s: float, max_pending: int, load_first: Callable[[], None] | None = None) -> None:
+        self._load_first = load_first
         self._max_work_s = max_work_s
         self._max_pending = max_pending
         self._pending = 0
@@ -133,6 +135,8 @@ class Lanes:
         watching = asyncio.create_task(_stop_when(gone, work)) if gone else None
         try:
             async with queue:
+                if self._load_first is not None:
+                    await _run(self._vision, self._load_first)
                 return await _run(self._vision, work.run, function, *args, **kwargs)
         finally:
             work.stop()

@@ -39,7 +39,11 @@ class Service:
         self._models_when_needed = models_when_needed
         self.keys_required = keys_required
         self.limits = Limits(settings.max_image_bytes, settings.max_image_pixels)
-        self.lanes = Lanes(max_work_s=settings.max_work_s, max_pending=settings.max_pending)
+        self.lanes = Lanes(
+            max_work_s=settings.max_work_s,
+            max_pending=settings.max_pending,
+            load_first=(lambda: self.recognizer.load_models()) if models_when_needed else None,
+        )
         self.failure: VisageError | None = None
         self.connections = 0
         self._started = time.monotonic()

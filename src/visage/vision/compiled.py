@@ -20,11 +20,11 @@ log = logging.getLogger("visage")
 def read(path: Path, origin: bytes) -> bytes | None:
     """What `write` wrote for this origin; None where that is not there, or not as it was."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            head, content = file.read(_HASH_BYTES), file.read()
     except OSError:
         return None
-    kept = memoryview(content)[_HASH_BYTES:]
-    return bytes(kept) if content[:_HASH_BYTES] == _hash(origin, kept) else None
+    return content if head == _hash(origin, content) else None
 
 
 def write(path: Path, origin: bytes, content: bytes) -> None:
@@ -35,7 +35,7 @@ def write(path: Path, origin: bytes, content: bytes) -> None:
         with suppress(FileNotFoundError):
             partial.unlink()  # a link, or of other rights
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(_hash(origin, memoryview(content)))
+            file.write(_hash(origin, content))
             file.write(content)
         partial.replace(path)
     except OSError as exc:
@@ -51,7 +51,7 @@ def make_private(folder: Path) -> None:
             folder.chmod(0o700)
 
 
-def _hash(origin: bytes, content: memoryview) -> bytes:
+def _hash(origin: bytes, content: bytes) -> bytes:
     digest = hashlib.sha256(hashlib.sha256(origin).digest())
     digest.update(content)
     return digest.digest()

@@ -109,11 +109,15 @@ class Pipeline:
         weights.verify((*detector.files, *LANDMARKS.files, *model.files))
         self._open = partial(_open, model, detector, threads, cache_dir)
         if not when_needed or model.runs_as is not None:  # only then it is known whether what runs it is installed
-            self._networks  # noqa: B018 - loads them
+            self.load()
 
     @cached_property
     def _networks(self) -> Networks:
         return self._open()
+
+    def load(self) -> None:
+        """Load the networks, where that was put off; the first picture does it too."""
+        self._networks  # noqa: B018 - to ask for them loads them
 
     def analyse(
         self, image: Image, *, enrolling: bool = False, timing_ms: dict[str, float] | None = None
