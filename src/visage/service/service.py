@@ -42,7 +42,7 @@ class Service:
         self.lanes = Lanes(
             max_work_s=settings.max_work_s,
             max_pending=settings.max_pending,
-            load_first=(lambda: self.recognizer.load_models()) if models_when_needed else None,
+            load_first=self._load_models if models_when_needed else None,
         )
         self.failure: VisageError | None = None
         self.connections = 0
@@ -196,6 +196,9 @@ class Service:
                 bank.foreign_photos,
             )
         return recognizer
+
+    def _load_models(self) -> None:
+        self.recognizer.load_models()
 
     def _admit(self, recognizer: Recognizer) -> None:
         """Read the keys and the end of the audit log.
