@@ -105,7 +105,7 @@ def test_it_is_written_before_the_reply(start_server: Callable[..., Server], pho
             (admin["key_id"], "sign_in", None, "ok"),
         ]
         # A log that cannot be written is told, and the server recovers.
-        obstacle = (locked.data_dir / audit.FILE_NAME).with_suffix(".new")
+        obstacle = locked.data_dir / f"{audit.FILE_NAME}.new"
         obstacle.mkdir()
         reply = client.post("/keys", json={"role": "viewer"})
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "NOT_ACCOUNTED")

@@ -17,13 +17,15 @@ from typing import IO, Any, ParamSpec, TypeVar
 
 from visage.admin.access import Access
 from visage.admin.audit import LOCAL, Audit
+from visage.admin.database import Database, open_database
 from visage.admin.keys import AccessStore
 from visage.admin.preferences import Preferences, PreferenceStore
+from visage.clock import Clock
 from visage.errors import BankError, InstallationError, InvalidBackup, InvalidValue, NotReady, Overloaded, VisageError
 from visage.recognition.recognizer import Recognizer
 from visage.service.opening import open_recognizer
 from visage.service.restore import Restored, Secrets, Staged, put_in_place, stage
-from visage.service.retention import Retention
+from visage.service.retention import MARK, Retention
 from visage.settings import Settings
 from visage.storage.keys import KeySource
 from visage.storage.sqlite import make_stage
@@ -71,6 +73,8 @@ class Service:
         self.connections = 0
         self._started = time.monotonic()
         self._recognizer: Recognizer | None = None
+        self._admin: Database | None = None
+        self._clock = Clock()
         self._access: Access | None = None
         self._audit: Audit | None = None
         self._pending = 0
@@ -126,15 +130,14 @@ class Service:
     @property
     def retention(self) -> Retention:
         """The rule by which people are forgotten who were not seen for long; NotReady while loading."""
-        bank = self.recognizer.bank
-        return Retention(bank, PreferenceStore(bank.transaction))
+        return Retention(self.recognizer.bank, self._store_of_preferences(), self._clock)
 
     def locked(self) -> list[str]:
         """The preferences that a setting decides, which therefore cannot be changed while running."""
         return [each.name for each in fields(Preferences) if each.name in self.settings.model_fields_set]
 
     def change_preferences(self, values: Mapping[str, Any]) -> Preferences:
-        """Keep new values, and let them be in force. Writes to the bank.
+        """Keep new values, and let them be in force. Writes to the disk.
 
         Raises:
             InvalidValue: one of them is decided by a setting.
@@ -144,7 +147,7 @@ class Service:
                 raise InvalidValue.of(name, f"is set by VISAGE_{name.upper()}, and cannot be changed here")
         recognizer = self.recognizer
         # None is a value of its own here: the days of retention are switched off by it.
-        PreferenceStore(recognizer.bank.transaction).write(values)
+        self._store_of_preferences().write(values)
         self._apply_preferences(recognizer)
         self._next_tick = 0.0  # from when days are counted is noted within a minute
         if not self._preferences.keeps_last_seen:
@@ -152,11 +155,16 @@ class Service:
         return self._preferences
 
     def _apply_preferences(self, recognizer: Recognizer) -> None:
-        stored = PreferenceStore(recognizer.bank.transaction).read()
+        stored = self._store_of_preferences().read()
         decided = {name: getattr(self.settings, name) for name in self.locked()}
         known = {each.name for each in fields(Preferences)}
         self._preferences = Preferences(**{key: value for key, value in (stored | decided).items() if key in known})
         recognizer.set_target_fpir(self._preferences.target_fpir)
+
+    def _store_of_preferences(self) -> PreferenceStore:
+        if self._admin is None:
+            raise NotReady(self.failure.message if self.failure else None)
+        return PreferenceStore(self._admin.transaction)
 
     @property
     def audit(self) -> Audit:
@@ -339,6 +347,13 @@ class Service:
                     log.error("When people were last seen could not be kept: %s", exc.message)
             self._recognizer.close()
             self._recognizer = None
+        if self._admin is not None:
+            try:
+                if self._audit is not None:
+                    self._audit.sum_up(all_of_them=True)
+            except VisageError as exc:
+                log.error("The audit log could not be written: %s", exc.message)
+            self._admin.close()
 
     async def _forget(self) -> None:
         """See to it that a stranger is forgotten in time, also when nobody is before the camera any more."""
@@ -347,10 +362,12 @@ class Service:
             if self._recognizer is None:
                 continue
             self._recognizer.forget_strangers()
+            self.access.hang_up()
             try:
+                await self._run(self._storage, self.audit.sum_up)
                 await self._run(self._storage, self._keep_time, datetime.now(UTC))
             except VisageError as exc:
-                log.error("What a person's retention needs could not be kept: %s", exc.message)
+                log.error("What is kept once a minute could not be: %s", exc.message)
 
     def _keep_time(self, now: datetime) -> None:
         """Keep who was seen, and once a day forget who was not for too long."""
@@ -397,7 +414,7 @@ class Service:
             detector=settings.detector,
         )
         try:
-            self._admit(recognizer)
+            self._admit()
             self._apply_preferences(recognizer)
         except BaseException:
             recognizer.close()
@@ -413,21 +430,26 @@ class Service:
             )
         return recognizer
 
-    def _admit(self, recognizer: Recognizer) -> None:
-        """Read the keys and the end of the audit log.
+    def _admit(self) -> None:
+        """Read the keys and the end of the audit log; after the bank was opened, since an older one holds them.
 
         Raises:
             InstallationError: a key is needed, and there is none.
         """
-        transaction = recognizer.bank.transaction
-        access = Access(AccessStore(transaction), required=self.keys_required)
-        if self.keys_required and not access.has_keys:
-            raise InstallationError(
-                "Others can reach this server, and there is no API key yet. "
-                "Run `visage keys create --role admin` first, then start it again"
-            )
-        self._audit = Audit(transaction, self.settings.data_dir)
-        self._access = access
+        if self._admin is None:  # a restore changes nothing of this
+            self._admin = open_database(self.settings.data_dir)
+            preferences = self._store_of_preferences()
+            self._clock = clock = Clock(preferences.time(MARK))
+            if clock.fault() is None:
+                preferences.keep_time(MARK, clock.now())
+            access = Access(AccessStore(self._admin.transaction), required=self.keys_required, clock=clock)
+            if self.keys_required and not access.has_keys:
+                raise InstallationError(
+                    "Others can reach this server, and there is no API key yet. "
+                    "Run `visage keys create --role admin` first, then start it again"
+                )
+            self._audit = Audit(self._admin.transaction, self.settings.data_dir)
+            self._access = access
 
 
 async def _stop_when(gone: Callable[[], Awaitable[None]], work: Work) -> None:
