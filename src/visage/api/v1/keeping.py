@@ -11,7 +11,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from visage import errors
-from visage.admin.audit import LOCAL
 from visage.api.deps import RecognizerDep, ServiceDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
@@ -145,7 +144,7 @@ async def get_settings(service: ServiceDep) -> Envelope[CurrentSettings]:
 
 @router.patch("/settings", operation_id="update_settings", responses=refusals(errors.BankError, errors.NotAccounted))
 async def update_settings(service: ServiceDep, change: SettingsChange) -> Envelope[CurrentSettings]:
-    """Change what is sent. It is kept in the bank; what a `VISAGE_*` variable decides stays as it is."""
+    """Change what is sent. It is kept; what a `VISAGE_*` variable decides stays as it is."""
     preferences = await service.store(service.change_preferences, change.model_dump(exclude_unset=True))
     return Envelope(data=schemas.current_settings(preferences, service.locked()))
 
@@ -175,8 +174,6 @@ async def purge(service: ServiceDep, order: PurgeOrder) -> Envelope[Purged]:
         due = [each for each in (retention.due(now, days) if days else []) if each.person.person_id in named]
         retention.believe(now)
         complete = retention.purge(due)
-        for each in due:
-            service.audit.append(LOCAL, "purge", each.person.person_id, "ok")
         return Purged(person_ids=[each.person.person_id for each in due], complete=complete)
 
     return Envelope(data=await service.store(forget))
