@@ -12,19 +12,19 @@ import pytest
 
 from visage.admin import audit
 from visage.admin.audit import CUT, Audit
+from visage.admin.database import open_database
+from visage.admin.sqlite import FILE_NAME
 from visage.errors import BankError, InvalidValue
-from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, open_store
 
 
 @contextmanager
 def opened(data_dir: Path) -> Iterator[Audit]:
-    """The log of a bank."""
-    store = open_store(data_dir)
+    """The log of an installation."""
+    database = open_database(data_dir)
     try:
-        yield Audit(store.transaction, data_dir)
+        yield Audit(database.transaction, data_dir)
     finally:
-        store.close()
+        database.close()
 
 
 def write(data_dir: Path, count: int) -> None:
@@ -96,8 +96,7 @@ def spoilt_anchor(data_dir: Path) -> None:
 
 
 def fresh_database(data_dir: Path) -> None:
-    for name in (FILE_NAME, KEY_FILE_NAME, "visage.lock"):  # all that tells the bank was there
-        (data_dir / name).unlink()
+    (data_dir / FILE_NAME).unlink()
 
 
 @pytest.mark.parametrize("attack", [cut_rows, older_database, no_anchor, spoilt_anchor, fresh_database])

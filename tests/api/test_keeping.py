@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 from tests.api.conftest import VISAGE, Server, client, server
 from tests.test_cli import refusal, said, visage
+from visage.admin.sqlite import FILE_NAME as ADMIN_FILE
 from visage.storage.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME
 
 __all__ = ["client", "server"]
@@ -208,8 +209,7 @@ def test_a_crafted_backup_brings_neither_programs_nor_keys_nor_a_way_in(
             "CREATE TRIGGER keep BEFORE DELETE ON persons BEGIN "
             "INSERT INTO keepsake SELECT * FROM persons WHERE person_id = old.person_id; END"
         )
-        file.execute("DROP TRIGGER audit_no_delete")
-        file.execute("CREATE TRIGGER clean AFTER INSERT ON audit BEGIN DELETE FROM audit; END")
+        file.execute("CREATE TRIGGER clean AFTER INSERT ON erasures BEGIN DELETE FROM erasures; END")
     said(visage("backup", tmp_path / "t.visage", "--data-dir", theirs))
     register(client, "Barack", photos["obama"])
     entries = client.get("/audit/verify").json()["data"]["entries"]
@@ -221,7 +221,10 @@ def test_a_crafted_backup_brings_neither_programs_nor_keys_nor_a_way_in(
     assert client.get("/keys").json()["data"]["keys"] == []
     (person_id,) = [each["person_id"] for each in client.get("/persons").json()["data"]["persons"]]
     assert client.delete(f"/persons/{person_id}").json()["data"]["complete"] is True
-    assert tables_with(server.data_dir / FILE_NAME, person_id) <= {"erasures", "audit"}
+    assert tables_with(server.data_dir / FILE_NAME, person_id) == {"erasures"}
+    assert tables_with(server.data_dir / ADMIN_FILE, person_id) == {"audit"}  # ids, and nothing else of a person
+    content = b"".join((server.data_dir / name).read_bytes() for name in (ADMIN_FILE, "audit.head"))
+    assert b"Mallory" not in content and b"Barack" not in content
     answer = visage("key", "recover", "--data-dir", server.data_dir, answer=f"{paper}\n")
     assert answer.exit_code != 0
 

@@ -138,6 +138,7 @@ def test_the_command_lists_before_it_forgets(
 ) -> None:
     from datetime import UTC, datetime, timedelta
 
+    from visage.admin.database import open_database
     from visage.admin.preferences import PreferenceStore
     from visage.service.retention import MARK, SINCE
     from visage.storage.sqlite import open_store
@@ -149,9 +150,11 @@ def test_the_command_lists_before_it_forgets(
     assert "Nobody is due" in said(visage("purge", *at))
     long_ago = datetime.now(UTC) - timedelta(days=60)
     store = open_store(tmp_path / "data")
-    preferences = PreferenceStore(store.transaction)
+    database = open_database(tmp_path / "data")
+    preferences = PreferenceStore(database.transaction)
     preferences.keep_time(SINCE, long_ago)
     preferences.keep_time(MARK, long_ago)
+    database.close()
     with store.transaction() as connection:
         connection.exec_driver_sql("UPDATE persons SET created_at = created_at - 60 * 86400000000, updated_at = 0")
     store.close()

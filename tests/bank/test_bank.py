@@ -226,7 +226,7 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / FILE_NAME)
     other.execute("CREATE TABLE persons (x)")
     other.close()
-    with pytest.raises(BankError, match="no Visage bank"):
+    with pytest.raises(BankError, match="no file of Visage"):
         open_store(tmp_path)
 
 

@@ -23,6 +23,7 @@ from tests.e2e import scenes
 from tests.e2e.conftest import PHONE, Camera, Home, Visits
 from tests.e2e.scenes import ASTRONAUT, BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING
 from tests.storage.test_backup import back_up
+from visage.admin.database import open_database
 from visage.admin.preferences import PreferenceStore
 from visage.service.retention import MARK, SINCE
 from visage.storage.rekeying import add_recovery_key
@@ -719,10 +720,12 @@ def stand_still(data_dir: Path, *, days: int) -> None:
     """Nobody was seen for so long, and the server did not run; retention was on."""
     then = datetime.now(UTC) - timedelta(days=days)
     store = open_store(data_dir)
-    preferences = PreferenceStore(store.transaction)
+    database = open_database(data_dir)
+    preferences = PreferenceStore(database.transaction)
     preferences.write({"retention_days": 90})
     preferences.keep_time(SINCE, then)
     preferences.keep_time(MARK, then)
+    database.close()
     with store.transaction() as connection:
         aged = f"UPDATE persons SET created_at = created_at - {days} * 86400000000"
         connection.exec_driver_sql(aged)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.bank.test_bank import DIMENSION, MODEL, photo
 from tests.storage.test_backup import back_up, restore
+from visage.admin.database import Database, open_database
 from visage.admin.preferences import PreferenceStore
 from visage.bank.bank import MemoryBank
 from visage.service.retention import MARK, SINCE, Retention
@@ -29,6 +30,13 @@ def opened(folder: Path) -> MemoryBank:
 
 
 @pytest.fixture
+def admin(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(tmp_path / "data")
+    yield database
+    database.close()
+
+
+@pytest.fixture
 def bank(tmp_path: Path) -> Iterator[MemoryBank]:
     bank = opened(tmp_path / "data")
     for seed, name in enumerate(("Ann", "Bob"), start=1):
@@ -37,77 +45,82 @@ def bank(tmp_path: Path) -> Iterator[MemoryBank]:
     bank.close()
 
 
-def rule(bank: MemoryBank) -> Retention:
-    return Retention(bank, PreferenceStore(bank.transaction))
+@pytest.fixture
+def times(admin: Database) -> PreferenceStore:
+    return PreferenceStore(admin.transaction)
 
 
-def tick_daily(bank: MemoryBank, first: int, last: int, *, see: str | None = None) -> list[str]:
+def tick_daily(
+    bank: MemoryBank, times: PreferenceStore, first: int, last: int, *, see: str | None = None
+) -> list[str]:
     """A server that runs from one day to another, and one person comes every day; returns who was to be forgotten."""
     gone = []
     for day in range(first, last):
         moment = NOW + day * DAY
         if see is not None:
             bank.note_seen({person.person_id: moment for person in bank.named(see)})
-        for due in rule(bank).tick(moment, DAYS):
+        for due in Retention(bank, times).tick(moment, DAYS):
             gone.append(due.person.name)
-            rule(bank).purge([due])
+            Retention(bank, times).purge([due])
     return gone
 
 
-def test_who_is_not_seen_for_long_is_forgotten_and_who_comes_is_not(bank: MemoryBank) -> None:
-    assert tick_daily(bank, 0, DAYS, see="Ann") == []
-    assert tick_daily(bank, DAYS, DAYS + 3, see="Ann") == ["Bob"]
+def test_who_is_not_seen_for_long_is_forgotten_and_who_comes_is_not(bank: MemoryBank, times: PreferenceStore) -> None:
+    assert tick_daily(bank, times, 0, DAYS, see="Ann") == []
+    assert tick_daily(bank, times, DAYS, DAYS + 3, see="Ann") == ["Bob"]
     assert [person.name for person in bank.persons().persons] == ["Ann"]
 
 
-def test_without_retention_nobody_is_ever_forgotten(bank: MemoryBank) -> None:
+def test_without_retention_nobody_is_ever_forgotten(bank: MemoryBank, times: PreferenceStore) -> None:
     for day in range(0, 500, 20):
-        assert rule(bank).tick(NOW + day * DAY, None) == []
+        assert Retention(bank, times).tick(NOW + day * DAY, None) == []
 
 
 @pytest.mark.parametrize("jump", [YEAR, 31 * DAY, -YEAR, -3 * DAY], ids=str)
-def test_a_clock_that_jumped_forgets_nobody(bank: MemoryBank, jump: timedelta) -> None:
-    tick_daily(bank, 0, 10, see="Ann")
+def test_a_clock_that_jumped_forgets_nobody(bank: MemoryBank, times: PreferenceStore, jump: timedelta) -> None:
+    tick_daily(bank, times, 0, 10, see="Ann")
     later = NOW + 10 * DAY
     for hour in range(0, 48, 4):
-        assert rule(bank).tick(later + jump + timedelta(hours=hour), DAYS) == []
-    assert rule(bank).clock_fault(later + jump) is not None
-    assert PreferenceStore(bank.transaction).time(MARK) == NOW + 9 * DAY  # a wrong clock leaves no mark
-    assert tick_daily(bank, 10, 22, see="Ann") == ["Bob"]  # and when it is right again, all goes on
+        assert Retention(bank, times).tick(later + jump + timedelta(hours=hour), DAYS) == []
+    assert Retention(bank, times).clock_fault(later + jump) is not None
+    assert times.time(MARK) == NOW + 9 * DAY  # a wrong clock leaves no mark
+    assert tick_daily(bank, times, 10, 22, see="Ann") == ["Bob"]  # and when it is right again, all goes on
 
 
-def test_a_server_that_was_off_for_months_waits_until_somebody_says_that_the_date_is_right(bank: MemoryBank) -> None:
-    tick_daily(bank, 0, 2, see="Ann")
+def test_a_server_that_was_off_for_months_waits_until_somebody_says_that_the_date_is_right(
+    bank: MemoryBank, times: PreferenceStore
+) -> None:
+    tick_daily(bank, times, 0, 2, see="Ann")
     spring = NOW + 200 * DAY
-    assert rule(bank).tick(spring, DAYS) == []
-    assert [due.person.name for due in rule(bank).due(spring, DAYS)] == ["Bob", "Ann"]
-    rule(bank).believe(spring)
-    assert rule(bank).clock_fault(spring) is None
+    assert Retention(bank, times).tick(spring, DAYS) == []
+    assert [due.person.name for due in Retention(bank, times).due(spring, DAYS)] == ["Bob", "Ann"]
+    Retention(bank, times).believe(spring)
+    assert Retention(bank, times).clock_fault(spring) is None
 
 
-def test_switching_it_on_forgets_nobody_that_day(bank: MemoryBank) -> None:
+def test_switching_it_on_forgets_nobody_that_day(bank: MemoryBank, times: PreferenceStore) -> None:
     for day in range(0, 400, 25):
-        rule(bank).tick(NOW + day * DAY, None)
-    assert rule(bank).tick(NOW + 400 * DAY, DAYS) == []
-    assert tick_daily(bank, 401, 400 + DAYS) == []
-    assert sorted(tick_daily(bank, 400 + DAYS, 402 + DAYS)) == ["Ann", "Bob"]
+        Retention(bank, times).tick(NOW + day * DAY, None)
+    assert Retention(bank, times).tick(NOW + 400 * DAY, DAYS) == []
+    assert tick_daily(bank, times, 401, 400 + DAYS) == []
+    assert sorted(tick_daily(bank, times, 400 + DAYS, 402 + DAYS)) == ["Ann", "Bob"]
 
 
-def test_switching_it_off_begins_anew(bank: MemoryBank) -> None:
-    tick_daily(bank, 0, 15)
-    rule(bank).tick(NOW + 15 * DAY, None)
-    assert tick_daily(bank, 16, 16 + DAYS) == []
+def test_switching_it_off_begins_anew(bank: MemoryBank, times: PreferenceStore) -> None:
+    tick_daily(bank, times, 0, 15)
+    Retention(bank, times).tick(NOW + 15 * DAY, None)
+    assert tick_daily(bank, times, 16, 16 + DAYS) == []
 
 
-def test_an_old_backup_is_not_purged_for_its_age(tmp_path: Path, bank: MemoryBank) -> None:
-    tick_daily(bank, 0, 5, see="Ann")
+def test_an_old_backup_is_not_purged_for_its_age(tmp_path: Path, bank: MemoryBank, times: PreferenceStore) -> None:
+    tick_daily(bank, times, 0, 5, see="Ann")
     bank.close()
     path = back_up(tmp_path / "data", tmp_path / "b.visage")
     restore(tmp_path / "data", path)
     restored = opened(tmp_path / "data")
-    assert PreferenceStore(restored.transaction).time(SINCE) is None
-    rule(restored).believe(NOW + 300 * DAY)
-    assert rule(restored).tick(NOW + 300 * DAY, DAYS) == []
+    assert times.time(SINCE) is None
+    Retention(restored, times).believe(NOW + 300 * DAY)
+    assert Retention(restored, times).tick(NOW + 300 * DAY, DAYS) == []
     assert restored.person_count == 2
     restored.close()
 

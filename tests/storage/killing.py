@@ -21,8 +21,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tests.admin.before import unpack
+from tests.admin.test_moving import is_whole
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
 from tests.storage.old_banks import make_old_bank
+from visage.admin.database import open_database
 from visage.bank.bank import MemoryBank
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import rekeying
@@ -215,7 +218,19 @@ def restoration(folder: Path, every: int) -> int:
     return killed_everywhere(folder, every, prepare, change, verify)
 
 
-SCENARIOS = {one.__name__: one for one in (first_start, migration, rotation, protection, deletion, restoration)}
+def moving_out(folder: Path, every: int) -> int:
+    """Keys, sessions, the audit log and settings of a bank of before are in their own database, once and whole."""
+
+    def change(folder: Path) -> None:
+        open_store(folder).close()
+        open_database(folder).close()
+
+    return killed_everywhere(folder, every, unpack, change, is_whole)
+
+
+SCENARIOS = {
+    one.__name__: one for one in (first_start, migration, rotation, protection, deletion, restoration, moving_out)
+}
 
 if __name__ == "__main__":
     print(SCENARIOS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))  # noqa: T201 - its result

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.bank.test_bank import DIMENSION, MODEL, photo
-from visage.admin.audit import Audit
-from visage.admin.keys import AccessStore, Role, digest
 from visage.bank.bank import MemoryBank
 from visage.errors import BankError, InvalidBackup, NotReady
 from visage.service.restore import Restored, Secrets, put_in_place, stage
@@ -297,29 +295,6 @@ def test_pieces_cannot_change_places(tmp_path: Path) -> None:
     backup.verify_checksum(tmp_path / "b")
     with pytest.raises(InvalidBackup):
         backup.read_backup(tmp_path / "b", key, io.BytesIO(), lambda done, total: None)
-
-
-def test_revoked_keys_stay_revoked_and_the_audit_log_goes_on(home: Path, tmp_path: Path) -> None:
-    store = open_store(home)
-    access, audit = AccessStore(store.transaction), Audit(store.transaction, home)
-    old = access.add_key(digest("one"), "phone", Role.ADMIN)
-    audit.append("local", "create_key", old.key_id, "ok")
-    store.close()
-    path = back_up(home, tmp_path / "b.visage")
-    store = open_store(home)
-    access, audit = AccessStore(store.transaction), Audit(store.transaction, home)
-    access.revoke(old.key_id)
-    new = access.add_key(digest("two"), "tablet", Role.VIEWER)
-    audit.append("local", "revoke_key", old.key_id, "ok")
-    store.close()
-    restore(home, path)
-    store = open_store(home)
-    found = {key.key_id: key for _, key in AccessStore(store.transaction).all_keys()}
-    assert found[old.key_id].revoked_at is not None
-    assert found[new.key_id].revoked_at is None
-    check = Audit(store.transaction, home).verify()
-    assert (check.entries, check.faults, check.cuts) == (2, (), ())
-    store.close()
 
 
 def test_a_backup_while_people_are_registered_is_one_moment(home: Path, tmp_path: Path) -> None:

@@ -292,7 +292,15 @@ os._exit(0)
 
 @pytest.mark.parametrize(
     "scenario,every",
-    [("first_start", 8), ("migration", 5), ("rotation", 5), ("protection", 8), ("deletion", 5), ("restoration", 12)],
+    [
+        ("first_start", 8),
+        ("migration", 5),
+        ("rotation", 5),
+        ("protection", 8),
+        ("deletion", 5),
+        ("restoration", 12),
+        ("moving_out", 9),
+    ],
 )
 def test_a_change_that_is_killed_at_any_step_is_done_or_not_done(tmp_path: Path, scenario: str, every: int) -> None:
     """Here at every few steps; `make torture` kills at each."""

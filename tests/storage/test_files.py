@@ -13,6 +13,7 @@ import pytest
 from tests.bank.test_bank import look, photo
 from tests.storage.test_backup import back_up, fill, names, opened, restore
 from visage.admin.audit import Audit
+from visage.admin.database import open_database
 from visage.errors import BankError, PersonNotFound
 from visage.storage import rekeying
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
@@ -167,7 +168,7 @@ def test_links_in_the_staging_folder_cost_nothing_behind_them(
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-@pytest.mark.parametrize("name", [OLD_NAME, "visage.new", "master.key.new", LOCK_NAME, "audit.new"])
+@pytest.mark.parametrize("name", [OLD_NAME, "visage.new", "master.key.new", LOCK_NAME, "audit.head.new", "admin.new"])
 def test_links_beside_the_bank_cost_nothing_behind_them(
     tmp_path: Path, precious: Path, name: str, link: Callable[[Path, Path], None]
 ) -> None:
@@ -182,8 +183,10 @@ def test_links_beside_the_bank_cost_nothing_behind_them(
         bank.close()
         restore(folder, path)
         rekeying.rotate(store := open_store(folder), KeySource(), folder, new_key())
-        Audit(store.transaction, folder).append("local", "rotate", None, "ok")
         store.close()
+        database = open_database(folder)
+        Audit(database.transaction, folder).append("local", "rotate", None, "ok")
+        database.close()
     except BankError as error:
         assert name == LOCK_NAME, error  # refused, in words
         (folder / name).unlink()

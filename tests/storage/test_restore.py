@@ -12,9 +12,6 @@ import pytest
 
 from tests.bank.test_bank import look, photo
 from tests.storage.test_backup import back_up, back_up_raw, fill, names, opened, restore
-from visage.admin.audit import Audit
-from visage.admin.keys import AccessStore, Role, digest
-from visage.admin.preferences import PreferenceStore
 from visage.errors import BankError, InvalidBackup, UndoNotFound
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import keys, rekeying
@@ -229,7 +226,7 @@ def crafted(home: Path, path: Path, spoil: Spoil) -> tuple[Path, Path]:
 
 
 def test_no_program_comes_with_a_backup(home: Path, tmp_path: Path) -> None:
-    """A trigger that keeps what is forgotten, another that empties the audit log, a view, an index that computes."""
+    """A trigger that keeps what is forgotten, another that empties a table, a view, an index that computes."""
 
     def spoil(file: sqlite3.Connection) -> None:
         file.execute("CREATE TABLE keepsake AS SELECT * FROM photos")
@@ -237,8 +234,7 @@ def test_no_program_comes_with_a_backup(home: Path, tmp_path: Path) -> None:
             "CREATE TRIGGER keep BEFORE DELETE ON photos BEGIN "
             "INSERT INTO keepsake SELECT * FROM photos WHERE photo_id = old.photo_id; END"
         )
-        file.execute("DROP TRIGGER audit_no_delete")
-        file.execute("CREATE TRIGGER clean AFTER INSERT ON audit BEGIN DELETE FROM audit; END")
+        file.execute("CREATE TRIGGER clean AFTER INSERT ON erasures BEGIN DELETE FROM erasures; END")
         file.execute("CREATE VIEW everyone AS SELECT * FROM persons")
         file.execute("CREATE INDEX sly ON persons(lower(person_id))")
 
@@ -250,14 +246,10 @@ def test_no_program_comes_with_a_backup(home: Path, tmp_path: Path) -> None:
         theirs = {name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")}
     assert {"keepsake", "keep", "clean", "everyone", "sly"} <= theirs
     assert not {"keepsake", "keep", "clean", "everyone", "sly"} & found
-    assert "audit_no_delete" in found
     bank = opened(home)
     (mallory,) = bank.persons().persons
     photo_id = bank.photos(mallory.person_id)[0].photo_id
-    audit = Audit(bank.transaction, home)
-    audit.append("local", "delete_person", mallory.person_id, "ok")
     assert bank.forget(mallory.person_id)
-    assert audit.verify().entries == 1
     bank.close()
     assert photo_id not in everything_in(home / FILE_NAME)
 
@@ -337,46 +329,6 @@ def test_the_recovery_key_stays_good_on_a_computer_that_had_no_bank(home: Path, 
     record = read_key_record(tmp_path / "new")
     assert record is not None
     assert record.fits(Vault(keys.recovered_key(record, paper)))
-
-
-def test_keys_settings_and_the_audit_log_are_those_of_the_installation(home: Path, tmp_path: Path) -> None:
-    def spoil(file: sqlite3.Connection) -> None:
-        file.execute("INSERT INTO preferences VALUES ('retention_days', '1')")
-
-    store = open_store(home)
-    ours = AccessStore(store.transaction).add_key(digest("ours"), "tablet", Role.EDITOR)
-    Audit(store.transaction, home).append("local", "create_key", ours.key_id, "ok")
-    store.close()
-    path, key = crafted(home, tmp_path / "b.visage", spoil)
-    store = open_store(path.with_suffix(".theirs"))
-    AccessStore(store.transaction).add_key(digest("theirs"), "phone", Role.ADMIN)
-    Audit(store.transaction, path.with_suffix(".theirs")).append("local", "create_key", "x", "ok")
-    path.unlink()
-    with path.open("wb") as target:
-        store.backup(target, lambda done, total: None)
-    store.close()
-    restore(home, path, secrets=Secrets(key_file=key))
-    store = open_store(home)
-    assert [each.key_id for _, each in AccessStore(store.transaction).all_keys()] == [ours.key_id]
-    check = Audit(store.transaction, home).verify()
-    assert (check.entries, check.faults, check.cuts) == (1, (), ())
-    assert "retention_days" not in PreferenceStore(store.transaction).read()
-    store.close()
-    assert names(home) == ["Mallory"]
-
-
-def test_keys_of_a_backup_are_revoked_where_nobody_knows_which_of_them_were(home: Path, tmp_path: Path) -> None:
-    store = open_store(home)
-    AccessStore(store.transaction).add_key(digest("one"), "phone", Role.ADMIN)
-    store.close()
-    path = back_up(home, tmp_path / "b.visage")
-    (home / FILE_NAME).write_bytes(b"broken" * 1000)
-    done = restore(home, path)
-    assert (done.keys_revoked, done.old_was_readable) == (1, False)
-    store = open_store(home)
-    assert [each.revoked_at is not None for _, each in AccessStore(store.transaction).all_keys()] == [True]
-    store.close()
-    assert names(home) == ["Ann", "Bob"]
 
 
 def test_a_backup_that_prepares_another_one_does_not_make_its_makers_key_the_banks(

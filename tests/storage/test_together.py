@@ -29,6 +29,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.bank.test_bank import look, photo
 from tests.storage.test_backup import back_up, opened, restore
+from visage.admin.database import open_database
 from visage.admin.keys import AccessStore, Role, digest
 from visage.bank import bank as bank_module
 from visage.bank.bank import UNDO_PERIOD
@@ -151,6 +152,7 @@ class Together(RuleBasedStateMachine):
         self._sql_clock = patch.multiple(sql, datetime=self._make_clock())
         self._sql_clock.start()
         self.bank = opened(self.home)
+        self.admin = open_database(self.home)
         self._learn_key()
 
     def _make_clock(self) -> Any:
@@ -192,6 +194,7 @@ class Together(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Leave nothing."""
         self.bank.close()
+        self.admin.close()
         self._clock.stop()
         self._sql_clock.stop()
         shutil.rmtree(self.folder)
@@ -355,7 +358,7 @@ class Together(RuleBasedStateMachine):
     def make_api_key(self) -> None:
         """For another device."""
         self.number += 1
-        made = AccessStore(self.bank.transaction).add_key(digest(f"key {self.number}"), "phone", Role.VIEWER)
+        made = AccessStore(self.admin.transaction).add_key(digest(f"key {self.number}"), "phone", Role.VIEWER)
         self.good_keys.append(made.key_id)
 
     def revoke_api_key(self) -> None:
@@ -363,7 +366,7 @@ class Together(RuleBasedStateMachine):
         if not self.good_keys:
             return
         key_id = self.good_keys.pop(0)
-        AccessStore(self.bank.transaction).revoke(key_id)
+        AccessStore(self.admin.transaction).revoke(key_id)
         self.revoked_keys.add(key_id)
 
     def restart(self) -> None:
@@ -387,7 +390,7 @@ class Together(RuleBasedStateMachine):
                 for key, undo in self.account.undos.items()
                 if undo.owner == person_id and undo.made >= self.now - UNDO_PERIOD
             }
-        access = {key.key_id: key.revoked_at for _, key in AccessStore(self.bank.transaction).all_keys()}
+        access = {key.key_id: key.revoked_at for _, key in AccessStore(self.admin.transaction).all_keys()}
         assert {key_id for key_id, revoked in access.items() if revoked is None} == set(self.good_keys)
         assert {key_id for key_id, revoked in access.items() if revoked is not None} == self.revoked_keys
 

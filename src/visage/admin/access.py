@@ -6,17 +6,21 @@ import asyncio
 import ipaddress
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+
+from cachetools import TTLCache
 
 from visage.admin.audit import LOCAL
 from visage.admin.keys import AccessKey, AccessStore, Role, Session, digest, new_key
+from visage.clock import Clock
 from visage.errors import KeyNotFound, TooManyGuesses, Unauthenticated
 
 SESSION_DAYS = 90
-_MAX_SESSIONS = 1000
+MAX_SESSIONS = 100
+"""Browsers that are signed in with one key; the oldest goes for the next."""
+
 _MAX_KEY_LENGTH = 200
 
 
@@ -41,7 +45,8 @@ class Principal:
 
 
 class Guesses:
-    """Counts wrong keys by the address that they came from; after a few, none from there is looked at for a while.
+    """Counts wrong keys by the address that they came from; after a few, those from there are refused with 429 for a
+    while. A right key is never counted, and never refused for the wrong ones beside it.
 
     A /64 of IPv6 counts as one address: whoever has one of them has all. Only so many addresses are kept in mind, the
     latest.
@@ -52,29 +57,19 @@ class Guesses:
     max_addresses = 4096
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def check(self, address: str) -> None:
-        """May a key from this address be looked at?
-
-        Raises:
-            TooManyGuesses: not yet again.
-        """
-        count, since = self._wrong.get(_network(address), (0, 0.0))
-        left_s = since + self.window_s - self._clock()
-        if count >= self.allowed and left_s > 0:
-            raise TooManyGuesses(details={"retry_after_s": int(left_s) + 1})
+        self._wrong: TTLCache[str, int] = TTLCache(self.max_addresses, self.window_s, clock)
 
     def count(self, address: str) -> None:
-        """A key from this address was wrong."""
-        network, now = _network(address), self._clock()
-        count, since = self._wrong.pop(network, (0, now))
-        if now - since > self.window_s:
-            count = 0
-        self._wrong[network] = (count + 1, now)
-        while len(self._wrong) > self.max_addresses:
-            self._wrong.popitem(last=False)
+        """A key from this address was wrong.
+
+        Raises:
+            TooManyGuesses: so were too many before.
+        """
+        network = _network(address)
+        wrong = self._wrong.get(network, 0)
+        if wrong >= self.allowed:
+            raise TooManyGuesses(details={"retry_after_s": int(self.window_s)})
+        self._wrong[network] = wrong + 1
 
 
 class Access:
@@ -83,14 +78,16 @@ class Access:
     Args:
         store: where they are kept.
         required: whether a client must show a key at all; where not, everyone is an admin.
+        clock: by which sessions end.
     """
 
-    def __init__(self, store: AccessStore, *, required: bool) -> None:
+    def __init__(self, store: AccessStore, *, required: bool, clock: Clock) -> None:
         self.required = required
+        self._clock = clock
         self.guesses = Guesses()
         self._store = store
         self._keys = {key_hash: key for key_hash, key in store.all_keys() if key.revoked_at is None}
-        self._sessions = store.sessions()
+        self._sessions = store.sessions(clock.now())
         self._by_id = {key.key_id: key for key in self._keys.values()}
         self._watching: dict[asyncio.Future[None], Principal] = {}
 
@@ -109,7 +106,7 @@ class Access:
 
         Raises:
             Unauthenticated: a key was sent, and it is wrong.
-            TooManyGuesses: a key was sent, and too many were wrong before.
+            TooManyGuesses: so it is, and too many were before.
         """
         known = self._by_session(token)
         if not self.required:
@@ -129,9 +126,8 @@ class Access:
 
         Raises:
             Unauthenticated: it is wrong.
-            TooManyGuesses: too many were wrong before.
+            TooManyGuesses: it is wrong, and so were too many before.
         """
-        self.guesses.check(address)
         key = self._keys.get(digest(sent)) if len(sent) <= _MAX_KEY_LENGTH else None
         if key is None:
             self.guesses.count(address)
@@ -141,9 +137,10 @@ class Access:
     def sign_in(self, key: AccessKey) -> str:
         """Begin a session; returns its token. Writes to the store."""
         token = secrets.token_urlsafe(32)
-        session = Session(key.key_id, datetime.now(UTC) + timedelta(days=SESSION_DAYS))
-        while len(self._sessions) >= _MAX_SESSIONS:
-            self.sign_out(next(iter(self._sessions)))
+        session = Session(key.key_id, self._clock.now() + timedelta(days=SESSION_DAYS))
+        own = [each for each, other in self._sessions.items() if other.key_id == key.key_id]  # the oldest first
+        for oldest in own[: len(own) + 1 - MAX_SESSIONS]:
+            self.sign_out(oldest)
         self._store.add_session(digest(token), session)
         self._sessions[digest(token)] = session
         return token
@@ -188,22 +185,17 @@ class Access:
         """Forget it."""
         self._watching.pop(future, None)
 
-    def end_all(self) -> None:
-        """End every open connection of a key: the keys are another bank's now."""
-        for future in self._watching:
-            if not future.done():
-                future.set_result(None)
-
     def hang_up(self) -> None:
-        """End every open connection whose key or session is gone."""
+        """End every open connection whose key or session is gone, or has ended by its time."""
         for future, principal in self._watching.items():
-            if not future.done() and not self._good(principal):
+            if not future.done() and not self.is_good(principal):
                 future.set_result(None)
 
-    def _good(self, principal: Principal) -> bool:
+    def is_good(self, principal: Principal) -> bool:
+        """May this one still do what it might when it came?"""
         if principal.key_id is None:
             return True
-        if principal.session_hash is not None and principal.session_hash not in self._sessions:
+        if principal.session_hash is not None and not self._is_open(principal.session_hash):
             return False
         return principal.key_id in self._by_id
 
@@ -212,11 +204,14 @@ class Access:
         if not token:
             return None
         session_hash = digest(token)
-        session = self._sessions.get(session_hash)
-        if session is None or session.expires_at <= datetime.now(UTC):
+        if not self._is_open(session_hash):
             return None
-        key = self._by_id.get(session.key_id)
+        key = self._by_id.get(self._sessions[session_hash].key_id)
         return Principal(key.role, key.key_id, session_hash) if key else None
+
+    def _is_open(self, session_hash: str) -> bool:
+        session = self._sessions.get(session_hash)
+        return session is not None and session.expires_at > self._clock.now()
 
 
 def _network(address: str) -> str:

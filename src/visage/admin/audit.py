@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from visage import durable
-from visage.admin.database import Transactions, metadata
+from visage.admin.database import Transactions
+from visage.admin.schema import audit_table
 from visage.bank.store import from_micros, to_micros
 from visage.errors import BankError, InvalidValue
 
@@ -28,19 +29,8 @@ LOCAL = "local"
 CUT = "audit_cut"
 _ORIGIN = "0" * 64
 _MAX_FAULTS = 20
-
-audit_table = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("operation", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("previous", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-)
+SUM_UP_AFTER_S = 60.0
+_MAX_KINDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +41,8 @@ class AuditEntry:
         number: 1, 2, 3, …
         actor: the id of an API key, "local" where none is asked for, "unknown" for a wrong key.
         operation: as in the OpenAPI document.
-        subject: ids, separated by spaces; the client's address for a wrong key.
+        subject: ids, separated by spaces; the client's address for a wrong key; `+N` where this stands for N more
+            refusals of the minute before.
         outcome: "ok", or the error code.
     """
 
@@ -82,19 +73,24 @@ class AuditCheck:
 
 
 class Audit:
-    """The log in the bank's database; used from one thread at a time.
+    """The log in the installation's database; used from one thread at a time.
 
     Args:
         transaction: begins a transaction there.
         data_dir: where the end is anchored.
+        monotonic: seconds.
 
     Raises:
         BankError: it cannot be read or written.
     """
 
-    def __init__(self, transaction: Transactions, data_dir: Path) -> None:
+    def __init__(
+        self, transaction: Transactions, data_dir: Path, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._transaction = transaction
         self._anchor = data_dir / FILE_NAME
+        self._monotonic = monotonic
+        self._refused: dict[tuple[str, str, str | None, str], tuple[float, int]] = {}
         with transaction() as connection:
             fault = self._fault_of_end(connection)
         if fault is not None:
@@ -112,6 +108,39 @@ class Audit:
             row = dict(zip(audit_table.c.keys(), (*content, _hash(content)), strict=True))
             connection.execute(audit_table.insert(), row)
         self._write_anchor(f"{row['number']}:{row['hash']}")
+
+    def refuse(self, actor: str, operation: str, subject: str | None, outcome: str, *, by_subject: bool) -> None:
+        """Write that something was refused. The first is an entry at once; what follows of its kind within a minute
+        is one more, written by `sum_up`, whose subject says how many they were.
+
+        Args:
+            by_subject: whether refusals of other subjects are another kind.
+
+        Raises:
+            BankError: it could not be written.
+        """
+        self.sum_up()
+        kind = (actor, operation, subject if by_subject else None, outcome)
+        if len(self._refused) >= _MAX_KINDS and kind not in self._refused:
+            kind = (actor, operation, None, outcome)
+        since, more = self._refused.get(kind, (self._monotonic(), -1))
+        self._refused[kind] = (since, more + 1)
+        if more < 0:
+            self.append(actor, operation, subject, outcome)
+
+    def sum_up(self, *, all_of_them: bool = False) -> None:
+        """Write how often was refused what is over, or all of it.
+
+        Raises:
+            BankError: it could not be written.
+        """
+        due = self._monotonic() - SUM_UP_AFTER_S
+        for kind, (since, more) in list(self._refused.items()):
+            if since <= due or all_of_them:
+                actor, operation, subject, outcome = kind
+                if more:
+                    self.append(actor, operation, f"{subject} +{more}" if subject else f"+{more}", outcome)
+                del self._refused[kind]
 
     def page(self, limit: int, before: int | None = None) -> list[AuditEntry]:
         """Entries, newest first; those with a smaller number than `before`."""
@@ -172,20 +201,6 @@ class Audit:
             durable.replace(self._anchor, f"{head}\n".encode())
         except OSError as exc:
             raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
-
-
-def replace_audit(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put another log, as rows, in the place of the one that came with a bank. The triggers that keep a log whole are
-    away for that while."""
-    query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'"
-    triggers = connection.execute(sa.text(query)).all()
-    for name, _ in triggers:
-        connection.exec_driver_sql(f"DROP TRIGGER {name}")
-    connection.execute(audit_table.delete())
-    if rows:
-        connection.execute(audit_table.insert(), list(rows))
-    for _, statement in triggers:
-        connection.exec_driver_sql(statement)
 
 
 _CUT_IN_WORDS = {

@@ -1,4 +1,4 @@
-"""Who may use the server: API keys and the sessions of browsers, kept beside the bank.
+"""Who may use the server: API keys and the sessions of browsers.
 
 Keys and session tokens are 256 random bits; kept is their SHA-256, which nobody can turn back, so that no slow hash
 is needed and a look-up by hash tells nothing by the time it takes.
@@ -15,29 +15,12 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from visage.admin.database import Transactions, metadata
+from visage.admin.database import Transactions
+from visage.admin.schema import keys_table, sessions_table
 from visage.bank.store import from_micros, to_micros
 from visage.errors import KeyNotFound
 
 _PREFIX = "visage_"
-
-keys_table = sa.Table(
-    "access_keys",
-    metadata,
-    sa.Column("key_id", sa.Text, primary_key=True),
-    sa.Column("key_hash", sa.Text, nullable=False, unique=True),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("revoked_at", sa.BigInteger),
-)
-sessions_table = sa.Table(
-    "access_sessions",
-    metadata,
-    sa.Column("session_hash", sa.Text, primary_key=True),
-    sa.Column("key_id", sa.Text, sa.ForeignKey("access_keys.key_id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("expires_at", sa.BigInteger, nullable=False),
-)
 
 
 class Role(StrEnum):
@@ -89,7 +72,7 @@ def digest(secret: str) -> str:
 
 
 class AccessStore:
-    """Keys and sessions in the bank's database."""
+    """Keys and sessions in the installation's database."""
 
     def __init__(self, transaction: Transactions) -> None:
         self._transaction = transaction
@@ -132,11 +115,10 @@ class AccessStore:
                 raise KeyNotFound
             connection.execute(sessions_table.delete().where(sessions_table.c.key_id == key_id))
 
-    def sessions(self) -> dict[str, Session]:
-        """The sessions that have not expired, by hash; the others are removed."""
+    def sessions(self, now: datetime) -> dict[str, Session]:
+        """The sessions that have not expired by a time, by hash, oldest first; the others are removed."""
         with self._transaction() as connection:
-            now = to_micros(datetime.now(UTC))
-            connection.execute(sessions_table.delete().where(sessions_table.c.expires_at <= now))
+            connection.execute(sessions_table.delete().where(sessions_table.c.expires_at <= to_micros(now)))
             rows = connection.execute(sa.select(sessions_table).order_by(sessions_table.c.expires_at)).all()
         return {row.session_hash: Session(row.key_id, from_micros(row.expires_at)) for row in rows}
 

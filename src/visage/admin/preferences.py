@@ -1,4 +1,4 @@
-"""What a carer may change while the server runs, and the bank's memory of time, kept beside the people."""
+"""What a carer may change while the server runs, and the installation's memory of time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from visage.admin.database import Transactions, metadata
+from visage.admin.database import Transactions
+from visage.admin.schema import preferences_table
 from visage.bank.store import from_micros, to_micros
-
-preferences_table = sa.Table(
-    "preferences",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),  # JSON; tells of the installation, not of a person
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class Preferences:
 
 
 class PreferenceStore:
-    """Named values in the bank's database.
+    """Named values in the installation's database.
 
     Args:
         transaction: begins a transaction there.

@@ -107,7 +107,7 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["X-API-Key", "Authorization"]
         )
     hosts, any_address = own_hosts(settings)
-    app.add_middleware(Door, hosts=hosts, any_address=any_address, origins=origins)
+    app.add_middleware(Door, hosts=hosts, any_address=any_address, origins=origins, keyless=served and not required)
     app.add_middleware(HeaderLimit)
     app.add_middleware(SecureHeaders)
     app.add_middleware(RequestId)

@@ -16,7 +16,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -173,11 +173,6 @@ class MemoryBank:
         except BaseException:
             store.close()
             raise
-
-    @property
-    def transaction(self) -> Callable[[], AbstractContextManager[Any]]:
-        """Begins a transaction on the bank's database, for the tables that lie beside it."""
-        return self._store.transaction
 
     @property
     def person_count(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, Any, Protocol
@@ -173,13 +172,6 @@ class Store(Protocol):
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """Remove undos, and rejected looks that only they could have brought back."""
-
-    def transaction(self) -> AbstractContextManager[Any]:
-        """One transaction, for the tables that lie beside the bank's: `access.py`, `audit.py`.
-
-        Raises:
-            BankError: the database cannot be read or written; nothing was changed.
-        """
 
     def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
         """Write a backup file (`backup.py`); writing waits meanwhile.

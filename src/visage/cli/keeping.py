@@ -136,8 +136,7 @@ def restore(
     )
     if done.key_set_aside is not None:
         say(f"That bank's key is kept as {done.key_set_aside}.")
-    if done.keys_revoked:
-        say("API keys of the backup do not work here; `visage keys create` makes new ones.")
+    say("API keys, settings and the audit log are in no backup: they are those of this computer, as before.")
     if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
         say("The bank opens with the passphrase that it had then.")
 

@@ -3,9 +3,8 @@
 A backup may have been made by anybody: its rows are copied into a database of our own making (`foreign.py`), and
 where its key is not the key of the bank that is here, the bank gets a new one that nobody has seen.
 
-What must not go back with the bank is carried over from the present one: who was forgotten stays forgotten, and API
-keys, sessions, settings and the audit log are those of this installation. Where there is no present one, or it cannot
-be read, API keys of the backup are revoked, since nobody knows which of them were.
+Who was forgotten since stays forgotten. API keys, sessions, settings and the audit log are no part of a bank nor of a
+backup (`admin`): those of this installation stay as they are.
 
 Whenever this is killed, the data directory holds the old bank or the new one, with a key that opens it: the key is
 written beside the key file first (`keys.py`), then the file of the bank is renamed, then the key.
@@ -16,19 +15,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
-import sqlalchemy as sa
-
-from visage.admin.audit import audit_table, replace_audit
-from visage.admin.keys import keys_table, sessions_table
-from visage.admin.preferences import PreferenceStore, preferences_table
-from visage.bank.store import Erasure, from_micros, to_micros
+from visage.admin.database import open_database
+from visage.admin.preferences import PreferenceStore
 from visage.durable import sync
 from visage.errors import BankError, InvalidBackup
 from visage.service.retention import SINCE
@@ -36,15 +30,14 @@ from visage.storage import keys
 from visage.storage.backup import BackupHeader, read_backup, read_header
 from visage.storage.foreign import copy_rows
 from visage.storage.keys import KeyRecord, KeySource
-from visage.storage.schema import erasures_table, persons_table, photos_table
-from visage.storage.sql import UNREADABLE, SqlStore, key_record
+from visage.storage.present import Present, read_present, unforget
+from visage.storage.sql import SqlStore
 from visage.storage.sqlite import (
     FILE_NAME,
     RAW_NAME,
     SET_ASIDE,
     STAGE_NAME,
     clear_stage,
-    connect,
     journal_of,
     make_stage,
     open_store,
@@ -103,7 +96,6 @@ class Restored:
         key_set_aside: name of the file that the old bank's key is in now, where it is another.
         new_key: the backup came with a key that is not this bank's, so that the bank has a new one.
         recovery_key_void: and the recovery key from paper opens it no more.
-        keys_revoked: API keys of the backup that were revoked, since nobody knows which of them were.
         without_photos: persons who are there without any photo, since the only one in the backup was forgotten.
     """
 
@@ -113,7 +105,6 @@ class Restored:
     key_set_aside: str | None = None
     new_key: bool = False
     recovery_key_void: bool = False
-    keys_revoked: int = 0
     without_photos: int = 0
 
 
@@ -169,15 +160,15 @@ def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
     """
     data_dir = staged.data_dir
     try:
-        present = _read_present(data_dir)
+        present = read_present(data_dir)
         store = _open_staged(data_dir, staged.master_key)
         try:
-            with store.transaction() as connection:
-                revoked = _take_over(connection, present)
-            forgotten = store.apply_erasures(present.erasures) if present else 0
+            forgotten = 0
+            if present is not None:
+                unforget(store, present.known)
+                forgotten = store.apply_erasures(present.erasures)
             thin = store.without_photos()
-            # Whom the backup has not seen for long is not forgotten for that: the days are counted anew.
-            PreferenceStore(store.transaction).keep_time(SINCE, None)
+            _count_days_anew(data_dir)
             adopted = _adopt(store, staged, home, present)
             _, bank_id, _ = store.vault()
         finally:
@@ -212,86 +203,17 @@ def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
         key_set_aside,
         adopted.new_key,
         adopted.recovery_key_void,
-        revoked,
         thin,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Present:
-    """What is carried over from the bank that is there now.
-
-    Attributes:
-        record: what it knows of its key, if it does.
-        erasures: who and what was forgotten.
-        known: ids of the persons and photos that are there.
-        rows: of each table of the installation, as dictionaries.
-    """
-
-    record: KeyRecord | None
-    erasures: list[Erasure]
-    known: frozenset[str]
-    rows: dict[str, list[dict[str, Any]]]
-
-
-_OF_THE_INSTALLATION = (keys_table, sessions_table, preferences_table, audit_table)
-
-
-def _read_present(data_dir: Path) -> _Present | None:
-    """None where there is no bank, or one that cannot be read. No key is needed."""
-    path = data_dir / FILE_NAME
-    if not path.exists():
-        return None
-    engine = connect(path)
+def _count_days_anew(data_dir: Path) -> None:
+    """Whom the backup has not seen for long is not forgotten for that."""
+    database = open_database(data_dir)
     try:
-        with engine.begin() as connection:
-            tables = set(sa.inspect(connection).get_table_names())
-
-            def all_of(table: sa.Table) -> list[dict[str, Any]]:
-                if table.name not in tables:
-                    return []
-                return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
-
-            erasures = [Erasure(row["erased_id"], from_micros(row["erased_at"])) for row in all_of(erasures_table)]
-            try:
-                record = key_record(connection)
-            except (BankError, sa.exc.SQLAlchemyError, *UNREADABLE):
-                record = None
-            known = frozenset(
-                each
-                for column in (persons_table.c.person_id, photos_table.c.photo_id)
-                for each in connection.scalars(sa.select(column))
-            )
-            return _Present(record, erasures, known, {table.name: all_of(table) for table in _OF_THE_INSTALLATION})
-    except (BankError, sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError):
-        log.warning("The bank that was here cannot be read; who was forgotten since the backup is not known")
-        return None
+        PreferenceStore(database.transaction).keep_time(SINCE, None)
     finally:
-        engine.dispose()
-
-
-def _take_over(connection: sa.Connection, present: _Present | None) -> int:
-    """Keys, sessions, settings and the audit log are the installation's, not the backup's.
-
-    Nor can a backup have forgotten whom the bank that is here knows: that would reach every other backup.
-
-    Returns: how many of the backup's API keys were revoked.
-    """
-    if present is None:
-        connection.execute(sessions_table.delete())
-        good = keys_table.c.revoked_at.is_(None)
-        now = to_micros(datetime.now(UTC))
-        return connection.execute(keys_table.update().where(good), {"revoked_at": now}).rowcount
-    if present.known:
-        known = erasures_table.c.erased_id == sa.bindparam("known")
-        connection.execute(erasures_table.delete().where(known), [{"known": each} for each in present.known])
-    replace_audit(connection, present.rows[audit_table.name])
-    for table in (sessions_table, keys_table, preferences_table):
-        connection.execute(table.delete())
-    for table in (keys_table, sessions_table, preferences_table):
-        if rows := present.rows[table.name]:
-            connection.execute(table.insert(), rows)
-    return 0
+        database.close()
 
 
 def _key_of(
@@ -355,7 +277,7 @@ class _Adopted:
     recovery_key_void: bool = False
 
 
-def _adopt(store: SqlStore, staged: Staged, home: KeySource, present: _Present | None) -> _Adopted:
+def _adopt(store: SqlStore, staged: Staged, home: KeySource, present: Present | None) -> _Adopted:
     """Let what opens banks at home open this one."""
     vault, bank_id, _ = store.vault()
     mine = present.record if present is not None else None
@@ -374,7 +296,7 @@ def _adopt(store: SqlStore, staged: Staged, home: KeySource, present: _Present |
     return _Adopted(for_file, new_key, recovery_key_void=is_lost or (had_recovery and not recovery))
 
 
-def _fitting(own: Sequence[Slot], present: _Present | None, home: KeySource) -> Sequence[Slot]:
+def _fitting(own: Sequence[Slot], present: Present | None, home: KeySource) -> Sequence[Slot]:
     """The slots of the bank that is here, where they give the key that the environment has."""
     if home.master_key is None or not _is_ours(present, Vault(key_from_text(home.master_key))):
         return []
@@ -398,7 +320,7 @@ def _adopt_own(store: SqlStore, staged: Staged, home: KeySource, kept: Sequence[
     return staged.master_key
 
 
-def _is_ours(present: _Present | None, vault: Vault) -> bool:
+def _is_ours(present: Present | None, vault: Vault) -> bool:
     """Is this the key of the bank that is here? By the key check alone: a person's key, by which `KeyRecord.fits`
     knows it too, may have come with an earlier backup."""
     record = present.record if present is not None else None

@@ -1,8 +1,8 @@
 """Forgetting who was not seen for long: only by a clock that can be believed.
 
-The bank remembers the latest time at which it was served. A clock that stands before that, or more than a month after
-it, may have jumped, and a wrong clock must not cost anyone their memory of somebody: then nobody is forgotten until a
-person has said that the clock is right (`visage purge`), or until it is.
+The installation remembers the latest time at which it ran. A clock that stands before that, or more than a month
+after it, may have jumped (`clock.py`), and a wrong clock must not cost anyone their memory of somebody: then nobody
+is forgotten until a person has said that the clock is right (`visage purge`), or until it is.
 
 Days are counted from when a person was last seen, was registered, or retention was switched on, whichever is latest.
 So nobody goes on the day on which a carer switches it on, or on which an old backup is restored.
@@ -18,19 +18,16 @@ from datetime import datetime, timedelta
 from visage.admin.preferences import PreferenceStore
 from visage.bank.bank import MemoryBank
 from visage.bank.store import to_micros
+from visage.clock import Clock
 from visage.types import Person
 
 log = logging.getLogger("visage")
-
-PLAUSIBLE_GAP = timedelta(days=30)
-"""A server that was off for longer cannot be told from a clock that is wrong."""
 
 PURGE_EVERY = timedelta(days=1)
 MARK = "clock.mark"
 SINCE = "retention.since"
 PURGED = "retention.purged"
 _MICROSECOND = timedelta(microseconds=1)
-_SMALL_STEP = timedelta(minutes=5)  # clocks are set right by a little all the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +50,18 @@ class Retention:
 
     Args:
         bank: whose persons.
-        store: of the same database.
+        store: where the times are kept.
+        clock: which times are believed; None for one that goes on from what is kept.
     """
 
-    def __init__(self, bank: MemoryBank, store: PreferenceStore) -> None:
+    def __init__(self, bank: MemoryBank, store: PreferenceStore, clock: Clock | None = None) -> None:
         self._bank = bank
         self._store = store
+        self._clock = clock or Clock(store.time(MARK))
 
     def clock_fault(self, now: datetime) -> str | None:
         """Why this time cannot be believed, in words; None where it can."""
-        mark = self._store.time(MARK)
-        if mark is None:
-            return None
-        if now < mark - _SMALL_STEP:
-            return f"The clock says {now:%Y-%m-%d}, but the server already ran on {mark:%Y-%m-%d}"
-        if now > mark + PLAUSIBLE_GAP:
-            return f"The clock says {now:%Y-%m-%d}, and the server last ran on {mark:%Y-%m-%d}"
-        return None
+        return self._clock.fault(now)
 
     def due(self, now: datetime, days: int) -> list[Due]:
         """Who was not seen for so many days, the longest first."""
@@ -91,9 +83,12 @@ class Retention:
         if fault := self.clock_fault(now):
             if days is not None:
                 log.warning("%s. Nobody is forgotten; if the date is right, run `visage purge`", fault)
+            # What expires goes on by as long as the server runs. The gap to the wrong date stays as wide.
+            self._store.keep_time(MARK, self._clock.mark)
             return []
         micros = to_micros(now)
         kept = self._store.read()
+        self._clock.believe(max(now, self._clock.mark or now))
         notes: dict[str, int | None] = {MARK: max(micros, kept.get(MARK, micros))}
         is_due = days is not None and not 0 <= micros - kept.get(PURGED, 0) < PURGE_EVERY / _MICROSECOND
         if days is None:
@@ -107,6 +102,7 @@ class Retention:
 
     def believe(self, now: datetime) -> None:
         """A person said that the clock is right."""
+        self._clock.believe(now)
         self._store.keep_time(MARK, now)
 
     def purge(self, due: Collection[Due]) -> bool:

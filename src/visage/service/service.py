@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 
 from visage.admin.access import Access
 from visage.admin.audit import Audit
+from visage.admin.database import Database, open_database
 from visage.admin.keys import AccessStore
 from visage.admin.preferences import Preferences, PreferenceStore
+from visage.clock import Clock
 from visage.errors import InstallationError, InvalidValue, NotReady, VisageError
 from visage.recognition.recognizer import Recognizer
 from visage.service.lanes import Lanes
 from visage.service.opening import key_source, open_recognizer
+from visage.service.retention import MARK, Retention
 from visage.settings import Settings
 from visage.vision.image import Limits
 
@@ -48,6 +51,8 @@ class Service:
         self.connections = 0
         self._started = time.monotonic()
         self._recognizer: Recognizer | None = None
+        self._admin: Database | None = None
+        self._clock = Clock()
         self._access: Access | None = None
         self._audit: Audit | None = None
         self._preferences = Preferences()
@@ -87,6 +92,11 @@ class Service:
         """What a carer may change while the server runs, as it is in force."""
         return self._preferences
 
+    @property
+    def retention(self) -> Retention:
+        """The rule by which people are forgotten who were not seen for long; NotReady while loading."""
+        return Retention(self.recognizer.bank, self._store_of_preferences(), self._clock)
+
     def locked(self) -> list[str]:
         """The preferences that a setting decides, which therefore cannot be changed while running."""
         return [each.name for each in fields(Preferences) if each.name in self.settings.model_fields_set]
@@ -102,9 +112,12 @@ class Service:
                 raise InvalidValue.of(name, f"is set by VISAGE_{name.upper()}, and cannot be changed here")
         recognizer = self.recognizer
         # None is a value of its own here: the days of retention are switched off by it.
-        PreferenceStore(recognizer.bank.transaction).write(values)
+        self._store_of_preferences().write(values)
         self._apply_preferences(recognizer)
         return self._preferences
+
+    def _store_of_preferences(self) -> PreferenceStore:
+        return PreferenceStore(self._loaded(self._admin).transaction)
 
     def start(self) -> None:
         """Begin loading; requests are answered meanwhile, with 503."""
@@ -152,6 +165,13 @@ class Service:
                     log.error("When people were last seen could not be kept: %s", exc.message)
             self._recognizer.close()
             self._recognizer = None
+        if self._admin is not None:
+            try:
+                if self._audit is not None:
+                    self._audit.sum_up(all_of_them=True)
+            except VisageError as exc:
+                log.error("The audit log could not be written: %s", exc.message)
+            self._admin.close()
 
     async def _load(self, before: Recognizer | None = None) -> None:
         try:
@@ -180,7 +200,7 @@ class Service:
             when_needed=self._models_when_needed,
         )
         try:
-            self._admit(recognizer)
+            self._admit()
             self._apply_preferences(recognizer)
         except BaseException:
             recognizer.close()
@@ -200,24 +220,29 @@ class Service:
     def _load_models(self) -> None:
         self.recognizer.load_models()
 
-    def _admit(self, recognizer: Recognizer) -> None:
-        """Read the keys and the end of the audit log.
+    def _admit(self) -> None:
+        """Read the keys and the end of the audit log; after the bank was opened, since an older one holds them.
 
         Raises:
             InstallationError: a key is needed, and there is none.
         """
-        transaction = recognizer.bank.transaction
-        access = Access(AccessStore(transaction), required=self.keys_required)
-        if self.keys_required and not access.has_keys:
-            raise InstallationError(
-                "Others can reach this server, and there is no API key yet. "
-                "Run `visage keys create --role admin` first, then start it again"
-            )
-        self._audit = Audit(transaction, self.settings.data_dir)
-        self._access = access
+        if self._admin is None:  # a restore changes nothing of this
+            self._admin = open_database(self.settings.data_dir)
+            preferences = self._store_of_preferences()
+            self._clock = clock = Clock(preferences.time(MARK))
+            if clock.fault() is None:
+                preferences.keep_time(MARK, clock.now())
+            access = Access(AccessStore(self._admin.transaction), required=self.keys_required, clock=clock)
+            if self.keys_required and not access.has_keys:
+                raise InstallationError(
+                    "Others can reach this server, and there is no API key yet. "
+                    "Run `visage keys create --role admin` first, then start it again"
+                )
+            self._audit = Audit(self._admin.transaction, self.settings.data_dir)
+            self._access = access
 
     def _apply_preferences(self, recognizer: Recognizer) -> None:
-        stored = PreferenceStore(recognizer.bank.transaction).read()
+        stored = self._store_of_preferences().read()
         decided = {name: getattr(self.settings, name) for name in self.locked()}
         known = {each.name for each in fields(Preferences)}
         self._preferences = Preferences(**{key: value for key, value in (stored | decided).items() if key in known})

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from visage.admin.audit import LOCAL
-from visage.admin.preferences import Preferences, PreferenceStore
+from visage.admin.preferences import Preferences
 from visage.bank.bank import MemoryBank
 from visage.errors import BankError, InvalidBackup, InvalidValue, Overloaded
 from visage.service.archive import write_archive
 from visage.service.opening import key_source
 from visage.service.restore import Restored, Secrets, Staged, put_in_place, stage
-from visage.service.retention import Due, Retention
+from visage.service.retention import Due
 from visage.service.service import Service
 from visage.storage.sqlite import UPLOAD_NAME, clear_stage, make_stage
 
@@ -116,7 +116,7 @@ class Upkeep:
             BankError: the old bank is served again.
         """
         service = self._service
-        settings, home, access = service.settings, key_source(service.settings), service.access
+        settings, home = service.settings, key_source(service.settings)
         staged = await self._lanes.store(stage, settings.data_dir, path, home, secrets, lambda done, total: None)
         if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
             raise InvalidBackup(
@@ -136,7 +136,6 @@ class Upkeep:
             restored = await self._lanes.store(replace)
         finally:
             await service.reopen(taken)
-            access.end_all()
         return staged, restored
 
     async def export(self, person_ids: Sequence[str] | None) -> AsyncIterator[bytes]:
@@ -180,7 +179,7 @@ class Upkeep:
 
         Raises: BankError.
         """
-        days, now, retention = self._service.preferences.retention_days, datetime.now(UTC), self._retention
+        days, now, retention = self._service.preferences.retention_days, datetime.now(UTC), self._service.retention
 
         def find() -> DueNow:
             return DueNow(retention.due(now, days) if days else [], days, now, retention.clock_fault(now))
@@ -200,7 +199,7 @@ class Upkeep:
             InvalidValue: the clock cannot be believed, and nobody says that it is right.
             BankError: they cannot be forgotten.
         """
-        days, now, retention = self._service.preferences.retention_days, datetime.now(UTC), self._retention
+        days, now, retention = self._service.preferences.retention_days, datetime.now(UTC), self._service.retention
         named = {each.lower() for each in person_ids}
 
         def forget() -> tuple[list[str], bool]:
@@ -213,11 +212,6 @@ class Upkeep:
             return [each.person.person_id for each in due], complete
 
         return await self._lanes.store(forget)
-
-    @property
-    def _retention(self) -> Retention:
-        bank = self._service.recognizer.bank
-        return Retention(bank, PreferenceStore(bank.transaction))
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -236,13 +230,19 @@ class Upkeep:
                 continue
             try:
                 await self._lanes.read(self._service.recognizer.forget_strangers)
+                self._service.access.hang_up()  # sessions end
+                await self._lanes.account(self._service.audit.sum_up)
                 await self._tick(datetime.now(UTC))
             except Exception as exc:
-                log.error("What retention needs could not be done; it is tried again: %s", exc)
+                log.error("What is done once a minute could not be; it is tried again: %s", exc)
 
     async def _tick(self, now: datetime) -> None:
         """Keep who was seen, and once a day forget who was not for too long."""
-        recognizer, preferences, retention = self._service.recognizer, self._service.preferences, self._retention
+        recognizer, preferences, retention = (
+            self._service.recognizer,
+            self._service.preferences,
+            self._service.retention,
+        )
         if preferences.keeps_last_seen:
             await self._lanes.store(recognizer.note_seen)
         if time.monotonic() < self._next_tick:

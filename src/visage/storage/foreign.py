@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from visage.durable import sync
 from visage.errors import InvalidBackup
+from visage.storage.moving_out import TABLES
 from visage.storage.sqlite import FILE_NAME, is_known_revision, make_empty
 from visage.storage.vault import Vault
 
@@ -64,7 +65,7 @@ def copy_rows(raw: Path, folder: Path, vault: Vault) -> None:
             _attach(writer, raw)
             writer.execute("BEGIN")
             for (table,) in writer.execute(_OWN_TABLES).fetchall():
-                if table != "alembic_version":
+                if table != "alembic_version" and table not in TABLES:  # keys and settings stay those that are here
                     columns = [column for _, column, *_ in writer.execute(f"PRAGMA main.table_info({table})")]
                     _refuse_programs(writer, table, columns)
                     names = ", ".join(f'"{column}"' for column in columns)

@@ -484,7 +484,7 @@ class SqlStore:
         return clean
 
     def transaction(self) -> AbstractContextManager[sa.Connection]:
-        """As `Store`."""
+        """One transaction, for what belongs to this kind of store only."""
         return self._transaction()
 
     @contextmanager

@@ -1,8 +1,5 @@
 """The bank's file: made, locked, unlocked, brought up to date and opened.
 
-SQLite runs with a rollback journal (TRUNCATE), not a write-ahead log: Debian 12's SQLite has a known reset race
-there, and a bank that is read into memory at start gains nothing from it.
-
 A change of the schema happens on a copy, which takes the file's place when it is done: whenever the process is
 killed, the file is wholly of the old schema or wholly of the new one. The file as it was stays beside it
 (`visage.db.old`) until the new one has proved whole at the next start.
@@ -28,8 +25,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy.pool import StaticPool
 
+from visage import sqlite
 from visage.bank.store import to_micros
 from visage.durable import sync, sync_descriptor
 from visage.errors import BankError
@@ -452,41 +449,8 @@ def journal_of(path: Path) -> Path:
 
 
 def connect(path: Path, *, fresh: bool = False, foreign_keys: bool = True) -> sa.Engine:
-    """An engine for one file.
-
-    Raises (at its first use):
-        BankError: the file is not ours.
-    """
-
-    def open_it() -> sqlite3.Connection:
-        # As a URI, so that a file that is missing is not made; quoted, since a path may hold #, ? and %.
-        uri = f"{path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-        try:
-            if fresh:
-                connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            elif connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-                raise BankError(f"{path.name} is damaged, or no Visage bank. It was left untouched")
-            for pragma in (
-                "trusted_schema=OFF",
-                "journal_mode=TRUNCATE",
-                "synchronous=FULL",
-                "secure_delete=ON",
-                "temp_store=MEMORY",
-                f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-            ):
-                connection.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            connection.close()
-            raise
-        # A text that a broken disk made unreadable is another text: it opens nothing, and spoils no other row.
-        connection.text_factory = lambda raw: raw.decode(errors="replace")
-        return connection
-
-    # isolation_level=None makes the driver begin nothing by itself; transactions then cover schema changes too.
-    engine = sa.create_engine("sqlite://", creator=open_it, poolclass=StaticPool)
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
+    """An engine for the file of a bank; raises as `visage.sqlite.connect`."""
+    return sqlite.connect(path, _APPLICATION_ID, fresh=fresh, foreign_keys=foreign_keys)
 
 
 def outside_transaction(engine: sa.Engine, statement: str) -> None:

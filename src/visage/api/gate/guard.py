@@ -28,6 +28,8 @@ UNKNOWN = "unknown"
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IDS_IN_REPLY = ("person_id", "key_id", "undo_id")
+_LISTS_IN_REPLY = ("person_ids",)
+_REFUSED = frozenset({401, 403})
 _POLICY_VIOLATION = 1008
 
 
@@ -88,7 +90,7 @@ class Guard:
         try:
             return principal_of(service.access, connection)
         except Unauthenticated as error:
-            await self._write(UNKNOWN, "authenticate", _address(connection), error.code)
+            await self._refused(UNKNOWN, "authenticate", _address(connection), error.code, by_subject=True)
             raise
 
     async def _live(self, principal: Principal | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,15 +134,15 @@ class Guard:
     async def _account(self, operation: Operation, scope: Scope, status: int, body: bytes) -> VisageError | None:
         """Write what was done. What was refused as a wrong request changed nothing, and is not written."""
         reply = _parse(body)
-        code = (reply.get("error") or {}).get("code", "ok")
+        code = str(_object(reply, "error").get("code", f"HTTP_{status}")) if status >= 400 else "ok"
         nobody = status < 400 and scope["state"]["principal"] is None  # who signs out without being signed in
-        if (400 <= status < 500 and status not in {401, 403}) or code == NotReady.code or nobody:
+        if (400 <= status < 500 and status not in _REFUSED) or code == NotReady.code or nobody:
             return None
-        data = reply.get("data") or {}
+        data = _object(reply, "data")
         ids = [str(data[key]) for key in _IDS_IN_REPLY if key in data]
-        ids += map(str, data.get("person_ids", ()))
+        ids += [str(each) for key in _LISTS_IN_REPLY for each in data.get(key, ())]
         try:
-            await self._note(scope, operation, code if status >= 400 else "ok", ids)
+            await self._note(scope, operation, code, ids)
             for subject in _lifted(reply):
                 await self._write(_actor(scope), "lift_rejection", subject, "ok")
         except VisageError as exc:
@@ -149,12 +151,27 @@ class Guard:
         return None
 
     async def _note(self, scope: Scope, operation: Operation, outcome: str, more_ids: Sequence[str] = ()) -> None:
-        if operation.operation_id == "sign_in" and outcome != "ok":
+        by_address = operation.operation_id == "sign_in" and outcome != "ok"
+        if by_address:
             subject = _address(HTTPConnection(scope))
         else:
             ids = [value.lower() for value in operation.parameters.values() if _ID.fullmatch(value.lower())]
             subject = " ".join(dict.fromkeys([*ids, *more_ids]))
-        await self._write(_actor(scope), operation.operation_id, subject or None, outcome)
+        if outcome in {Forbidden.code, Unauthenticated.code}:
+            await self._refused(
+                _actor(scope), operation.operation_id, subject or None, outcome, by_subject=by_address
+            )
+        else:
+            await self._write(_actor(scope), operation.operation_id, subject or None, outcome)
+
+    async def _refused(
+        self, actor: str, operation: str, subject: str | None, outcome: str, *, by_subject: bool
+    ) -> None:
+        service = self._service()
+        refuse = service.audit.refuse
+        await service.lanes.account(
+            refuse, actor, operation or "no_operation", subject, outcome, by_subject=by_subject
+        )
 
     async def _write(self, actor: str, operation: str, subject: str | None, outcome: str) -> None:
         service = self._service()
@@ -176,6 +193,8 @@ async def _until_revoked(
         finally:
             if not message.done():
                 message.cancel()
+        if not revoked.done() and not access.is_good(principal):  # its time is over
+            revoked.set_result(None)
         if revoked.done():
             return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
         return await message
@@ -193,7 +212,9 @@ async def _until_revoked(
         access.unwatch(revoked)
         if revoked.done() and not sent_close:
             try:
-                await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": "The key was revoked"})
+                await send(
+                    {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": "The key or session has ended"}
+                )
             except (OSError, RuntimeError):
                 log.debug("A connection whose key was revoked was gone already")
 
@@ -213,9 +234,15 @@ def _actor(scope: Scope) -> str:
 
 def _lifted(reply: dict[str, Any]) -> list[str]:
     """Of each "that's wrong" that was taken back by what was done: whose it was, and what brings it back."""
-    warnings = (reply.get("data") or {}).get("warnings") or []
+    warnings = _object(reply, "data").get("warnings") or []
     details = [warning["details"] for warning in warnings if warning["code"] == "REJECTION_LIFTED"]
     return [f"{each['person_id']} {each['undo_id']}" for each in details]
+
+
+def _object(reply: dict[str, Any], name: str) -> dict[str, Any]:
+    """A member that is an object; an empty one where it is not: a body may be anything that somebody answers."""
+    member = reply.get(name)
+    return member if isinstance(member, dict) else {}
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -133,7 +133,7 @@ async def get_settings(service: ServiceDep) -> Envelope[CurrentSettings]:
 async def update_settings(
     service: ServiceDep, upkeep: UpkeepDep, change: SettingsChange
 ) -> Envelope[CurrentSettings]:
-    """Change what is sent. It is kept in the bank; what a `VISAGE_*` variable decides stays as it is."""
+    """Change what is sent. It is kept; what a `VISAGE_*` variable decides stays as it is."""
     preferences = await upkeep.change_preferences(change.model_dump(exclude_unset=True))
     return Envelope(data=schemas.current_settings(preferences, service.locked()))
 

@@ -4,6 +4,8 @@ A page of a foreign site may send requests to a server at home, from the browser
 kept out by the name that it asks for (Host: DNS rebinding makes a foreign name point here) and by where the browser
 says it comes from (Origin, Sec-Fetch-Site). Under /api and /ws that holds for every method: what a page may not read,
 it can still let the browser download. Programs such as curl send neither, and pass.
+
+A server that asks for no key serves this computer alone: what a proxy says that it forwards is refused.
 """
 
 from __future__ import annotations
@@ -26,6 +28,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CLOSED = ("/api/", "/ws/")
 _OWN_SITES = frozenset({"same-origin", "none"})
 _CARRIES_OUT = re.compile(r"/api/v1/(export|backup|persons/[^/]+/export)")
+_FORWARDED = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
+_FORWARDED_PREFIXES = ("x-forwarded", "x-original-")
+_NO_PROXY = (
+    "This came through a proxy, and this server asks nobody for a key. Set VISAGE_ALLOWED_HOSTS to the name that the "
+    "proxy goes by, or VISAGE_REQUIRE_KEY, and make a key: visage keys create --role admin"
+)
 _JAVA_ACCEPTS = "text/html, image/gif, image/jpeg, *"  # HttpURLConnection, unless told otherwise
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]{2,45}\]|[a-zA-Z0-9._-]{1,253})(:(?P<port>[0-9]{1,5}))?")
 
@@ -83,10 +91,15 @@ class Door:
         any_address: whether it answers to every IP address as well. A browser that asks for an address was not led
             here by a name, so this opens nothing to DNS rebinding.
         origins: pages of other servers that may send requests, such as "https://panel.home:8123".
+        keyless: nobody has to show a key, since all come from this computer. Then nothing may come through a proxy,
+            which brings others, and whose requests come from this computer too.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str], any_address: bool, origins: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str], any_address: bool, origins: Iterable[str], keyless: bool
+    ) -> None:
         self._app = app
+        self._keyless = keyless
         self._hosts = frozenset(hosts)
         self._any_address = any_address
         self._origins = frozenset(origins)
@@ -99,6 +112,8 @@ class Door:
         headers = Headers(scope=scope)
         if not self._known(headers.get("host", "")):
             await reply_to(HostNotAllowed())(scope, receive, send)
+        elif self._keyless and scope["path"].startswith(_CLOSED) and _is_forwarded(headers):
+            await reply_to(Forbidden(_NO_PROXY))(scope, receive, send)
         elif (scope["path"].startswith(_CLOSED) or _changes_something(scope)) and not self._own_page(headers):
             await reply_to(Forbidden("A page of another site may not send this; VISAGE_ALLOWED_ORIGINS adds one"))(
                 scope, receive, send
@@ -176,6 +191,11 @@ def listed(text: str) -> tuple[str, ...]:
 
 def _changes_something(scope: Scope) -> bool:
     return scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+
+
+def _is_forwarded(headers: Headers) -> bool:
+    """Does a proxy say that it speaks for somebody else?"""
+    return any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES) for name in headers)
 
 
 def _is_navigation(headers: Headers) -> bool:

@@ -1,0 +1,80 @@
+"""How a SQLite file of Visage is opened, and what its errors mean.
+
+SQLite runs with a rollback journal (TRUNCATE), not a write-ahead log: Debian 12's SQLite has a known reset race
+there, and what is read into memory at start gains nothing from it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from visage.errors import BankError
+
+_READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA})
+
+
+def connect(path: Path, application_id: int, *, fresh: bool = False, foreign_keys: bool = True) -> sa.Engine:
+    """An engine for one file.
+
+    Args:
+        path: of the file; one that is missing is not made.
+        application_id: marks what the file is.
+        fresh: it is empty, and gets the mark.
+        foreign_keys: whether they are enforced.
+
+    Raises (at its first use):
+        BankError: the file has another mark.
+    """
+
+    def open_it() -> sqlite3.Connection:
+        # As a URI, so that a file that is missing is not made; quoted, since a path may hold #, ? and %.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        try:
+            if fresh:
+                connection.execute(f"PRAGMA application_id={application_id}")
+            elif connection.execute("PRAGMA application_id").fetchone()[0] != application_id:
+                raise BankError(f"{path.name} is damaged, or no file of Visage. It was left untouched")
+            for pragma in (
+                "trusted_schema=OFF",
+                "journal_mode=TRUNCATE",
+                "synchronous=FULL",
+                "secure_delete=ON",
+                "temp_store=MEMORY",
+                f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
+        # A text that a broken disk made unreadable is another text: it opens nothing, and spoils no other row.
+        connection.text_factory = lambda raw: raw.decode(errors="replace")
+        return connection
+
+    # isolation_level=None makes the driver begin nothing by itself; transactions then cover schema changes too.
+    engine = sa.create_engine("sqlite://", creator=open_it, poolclass=StaticPool)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def code_of(exc: BaseException) -> int | None:
+    """SQLite's primary result code of an error; None where it has none."""
+    code: int | None = getattr(getattr(exc, "orig", exc), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def in_words(exc: BaseException, file_name: str) -> str:
+    """What a carer can do something about, by the error's code: its text may hold what somebody typed."""
+    code = code_of(exc)
+    if code == sqlite3.SQLITE_FULL:
+        return "The disk is full; nothing was changed"
+    if code in _READ_ONLY:
+        return f"{file_name} cannot be written; check the rights of the data directory"
+    if code in _DAMAGED:
+        return f"{file_name} is damaged. It was left untouched"
+    return f"{file_name} cannot be read or written; nothing was changed"
