@@ -25,8 +25,8 @@ HELD_S = 1.0
 """How long the disk takes for a transaction; the bank's locks are held meanwhile."""
 
 PROMPT_S = 0.05
-"""95 of 100 answers come within so long; on a machine that is busy with other things, within twice of what it takes
-with nothing to wait for."""
+"""95 of 100 answers come within so long; on a machine that is busy with other things, within three times of
+what it takes beside a picture that is looked at."""
 
 
 @pytest.fixture
@@ -106,8 +106,9 @@ def test_the_loop_answers_while_the_disk_holds_the_bank(
                 "restore": lambda: client.post("/restore", files={"file": ("backup", backup)}),
             }
             slow: dict[str, tuple[float, float]] = {}
-            _, *usual = await answers_while(client, verbs, frame, asyncio.sleep(HELD_S))
-            prompt_s = max(PROMPT_S, 2 * max(usual))
+            busy = asyncio.gather(asyncio.sleep(HELD_S), client.post("/detect", files=upload("obama")))
+            _, *usual = await answers_while(client, verbs, frame, busy)
+            prompt_s = max(PROMPT_S, 3 * max(usual))
             for name, deed in deeds.items():
                 slow_disk()
                 holding = asyncio.ensure_future(client.patch(f"/persons/{other_id}", json={"relationship": name}))
