@@ -22,7 +22,8 @@ from tests.api.test_live import ask, frame
 from visage.admin.access import Guesses
 from visage.admin.keys import Role
 from visage.api.app import create_app
-from visage.api.gate.roles import ACCOUNTED, ROLES, UNACCOUNTED_POSTS, Operations
+from visage.api.gate.roles import ACCOUNTED, PERSON_FIELDS, ROLES, UNACCOUNTED_POSTS, Operations
+from visage.api.v1.schemas import PersonWithPhotos
 from visage.api.wire.security import keys_required
 from visage.errors import TooManyGuesses
 from visage.settings import Settings
@@ -243,6 +244,34 @@ def test_a_key_is_shown_once_and_never_kept(locked: Locked) -> None:
     for file in locked.server.data_dir.iterdir():
         if file.is_file():
             assert created["key"].encode() not in file.read_bytes()
+
+
+def test_a_viewer_sees_who_that_is_and_not_the_door_code(locked: Locked, photos: Mapping[str, Path]) -> None:
+    assert PERSON_FIELDS.keys() == PersonWithPhotos.model_fields.keys()  # field by field
+    consent = {"given_by": "Jane Doe", "capacity": "self", "given_on": "2025-12-04"}
+    details = {"remember": "Ask about the garden", "notes": "door code 4711"}
+    sent = {"name": "Ann", "relationship": "aunt", "metadata": json.dumps(details), "consent": json.dumps(consent)}
+    with locked.client(Role.EDITOR) as editor, locked.client(Role.VIEWER) as viewer:
+        files = {"image": photos["obama"].read_bytes()}
+        ann = editor.post("/register", data=sent, files=files).json()["data"]["person_id"]
+        editor.post(f"/persons/{ann}/is-me", files={"image": photos["obama2"].read_bytes()}).raise_for_status()
+        editor.post(f"/persons/{ann}/not-me", files={"image": photos["biden"].read_bytes()}).raise_for_status()
+        for path in (f"/persons/{ann}", "/persons"):
+            full, seen = (client.get(path).json()["data"] for client in (editor, viewer))
+            full, seen = (data["persons"][0] if path == "/persons" else data for data in (full, seen))
+            assert full["metadata"] == details
+            assert full["consent"]["given_by"] == "Jane Doe"
+            assert full.keys() == seen.keys()
+            assert {key: full[key] for key in ("person_id", "name", "relationship", "embedding_count")} == {
+                key: seen[key] for key in ("person_id", "name", "relationship", "embedding_count")
+            }
+            assert (seen["metadata"], seen["consent"]) == ({"remember": "Ask about the garden"}, None)
+            if "photos" in full:
+                assert full["photos"] == seen["photos"] != []
+                assert [each["what"] for each in full["undos"]] == ["is-me", "not-me"]
+                assert [each["what"] for each in seen["undos"]] == ["not-me"]
+        assert "4711" not in viewer.get(f"/persons/{ann}").text
+        editor.delete(f"/persons/{ann}")
 
 
 def test_a_viewer_takes_back_a_not_me_and_nothing_else(locked: Locked, photos: Mapping[str, Path]) -> None:

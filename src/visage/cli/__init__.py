@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Remembers faces for people who cannot."""
+    os.umask(os.umask(0o077) | 0o077)  # what is written here tells of people, whoever asks for the file
     if version:
         out.print(f"visage {__version__}")
         raise typer.Exit

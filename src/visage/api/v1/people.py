@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from visage import errors
+from visage.admin.access import Principal
+from visage.admin.keys import Role
 from visage.api.deps import (
     BoxesField,
     ConsentField,
@@ -14,6 +16,7 @@ from visage.api.deps import (
     ImagesField,
     MetadataField,
     NameField,
+    PrincipalDep,
     RecognizerDep,
     RelationshipField,
     ServiceDep,
@@ -76,15 +79,16 @@ async def register(
 @router.get("/persons", operation_id="list_persons", responses=refusals())
 async def list_persons(
     recognizer: RecognizerDep,
+    principal: PrincipalDep,
     query: Annotated[str | None, Query(description="Part of the name or relationship", max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=200)] = None,
 ) -> Envelope[Persons]:
-    """A page of the persons, newest first."""
+    """A page of the persons, newest first. A viewer sees of `metadata` the line to `remember` only."""
     page = recognizer.bank.persons(query=query, limit=limit, cursor=cursor)
     return Envelope(
         data=Persons(
-            persons=[schemas.person(person) for person in page.persons],
+            persons=[schemas.as_seen_by(role_of(principal), schemas.person(person)) for person in page.persons],
             total=page.total,
             next_cursor=page.next_cursor,
         )
@@ -94,12 +98,13 @@ async def list_persons(
 @router.get(
     "/persons/{person_id}", operation_id="get_person", responses=refusals(errors.PersonNotFound, errors.BankError)
 )
-async def get_person(recognizer: RecognizerDep, person_id: str) -> Envelope[PersonWithPhotos]:
-    """One person, with the photos."""
+async def get_person(
+    recognizer: RecognizerDep, principal: PrincipalDep, person_id: str
+) -> Envelope[PersonWithPhotos]:
+    """One person, with the photos. A viewer sees of `metadata` the line to `remember` only, and no consent."""
     bank = recognizer.bank
-    return Envelope(
-        data=schemas.person_with_photos(bank.person(person_id), bank.photos(person_id), bank.undos(person_id))
-    )
+    found = schemas.person_with_photos(bank.person(person_id), bank.photos(person_id), bank.undos(person_id))
+    return Envelope(data=schemas.as_seen_by(role_of(principal), found))
 
 
 @router.patch(
@@ -191,6 +196,11 @@ async def delete_photo(
     """Forget one photo of a person."""
     complete = await service.store(recognizer.bank.forget_photo, person_id, photo_id)
     return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=complete))
+
+
+def role_of(principal: Principal | None) -> Role:
+    """Who does not say who he is sees the least."""
+    return principal.role if principal is not None else Role.VIEWER
 
 
 def one_each(boxes: list[Box | None], images: list[bytes]) -> list[Box | None]:

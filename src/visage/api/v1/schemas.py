@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from visage import types
+from visage.admin.keys import Role
+from visage.api.gate.roles import METADATA_FOR_VIEWERS, PERSON_FIELDS, UNDOS_FOR_VIEWERS
 from visage.bank.bank import name_key
 from visage.bank.store import consent_to_json
 from visage.recognition import report as reports
@@ -225,6 +227,9 @@ class Person(BaseModel):
     last_seen_at: Time | None = Field(
         None, description="Within an hour; null where that is not remembered (`GET /settings`)"
     )
+
+
+PersonT = TypeVar("PersonT", bound=Person)
 
 
 class Undo(BaseModel):
@@ -478,6 +483,16 @@ def quality(value: types.Quality) -> Quality:
 def person(value: types.Person) -> Person:
     """As on the wire."""
     return Person.model_validate(_person_fields(value))
+
+
+def as_seen_by(role: Role, value: PersonT) -> PersonT:
+    """A person without what is not for this role (`gate/roles.py`)."""
+    hidden: dict[str, Any] = {
+        "metadata": {key: text for key, text in value.metadata.items() if key in METADATA_FOR_VIEWERS},
+        "undos": [each for each in getattr(value, "undos", ()) if each.what in UNDOS_FOR_VIEWERS],
+    }
+    names = [name for name, needed in PERSON_FIELDS.items() if not role.may(needed) and hasattr(value, name)]
+    return value.model_copy(update={name: hidden.get(name) for name in names})
 
 
 def person_with_photos(
