@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ from visage.api.app import create_app
 from visage.api.gate.roles import ACCOUNTED, PERSON_FIELDS, ROLES, UNACCOUNTED_POSTS, Operations
 from visage.api.v1.schemas import PersonWithPhotos
 from visage.api.wire.security import keys_required
-from visage.errors import TooManyGuesses
+from visage.cli.installation import check_proxy
+from visage.errors import InstallationError, TooManyGuesses
 from visage.settings import Settings
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -443,3 +446,24 @@ def test_no_key_token_name_or_label_is_in_the_log(locked: Locked, photos: Mappin
     for secret in (*locked.keys.values(), viewer, wrong, token, "Rumpelstilz", "Oheim"):
         assert secret not in log
         assert secret not in audit
+
+
+def test_doctor_notices_a_proxy_that_hands_on_what_its_clients_say_of_themselves(locked: Locked) -> None:
+    class Credulous(BaseHTTPRequestHandler):
+        """Behind it, each wrong key comes from another address."""
+
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            """Not here."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Credulous) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        with pytest.raises(InstallationError, match=r"X-Forwarded-For \$remote_addr"):
+            check_proxy(Settings(allowed_hosts=f"127.0.0.1:{proxy.server_port}"))
+        proxy.shutdown()
+    sound = locked.server.url.removeprefix("http://")
+    assert check_proxy(Settings(allowed_hosts=sound)) == f"{sound} says itself who asks"
+    assert "cannot be asked" in check_proxy(Settings(allowed_hosts=f"127.0.0.1:{free_port()}"))
+    assert check_proxy(Settings()).startswith("none")

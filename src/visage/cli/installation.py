@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from visage.admin.access import Guesses
+from visage.admin.database import open_database
+from visage.admin.keys import AccessStore
+from visage.admin.sqlite import FILE_NAME as ADMIN_FILE
 from visage.api.app import PREFIX, create_app
-from visage.api.wire.security import listed
+from visage.api.wire.security import keys_required, listed
 from visage.bank.bank import MemoryBank
 from visage.cli import benchmark
 from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting
@@ -32,7 +36,7 @@ from visage.service.opening import open_recognizer
 from visage.service.service import key_source
 from visage.settings import Settings
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, open_store
+from visage.storage.sqlite import FILE_NAME, OLD_NAME, lock, open_store
 from visage.vision import models, weights
 from visage.vision.image import Limits
 
@@ -229,6 +233,19 @@ def check_bank(current: Settings) -> str:
         bank.close()
 
 
+def check_keys(current: Settings) -> str:
+    """Can the database of the installation be read, and is there a key where one is needed?"""
+    if not (current.data_dir / ADMIN_FILE).exists():
+        return "none yet"
+    if visage_at(current):
+        return "in use by the Visage that is running"
+    with closing(lock(current.data_dir)), closing(open_database(current.data_dir)) as database:
+        good = [key for _, key in AccessStore(database.transaction).all_keys() if key.revoked_at is None]
+    if not good and keys_required(current):
+        raise InstallationError("others are to reach this server; run `visage keys create --role admin` first")
+    return f"{len(good)} good"
+
+
 def check_port(current: Settings) -> str:
     """Is the port free?"""
     if running := visage_at(current):
@@ -262,6 +279,7 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     "data directory": check_data_dir,
     "rights": check_rights,
     "bank": check_bank,
+    "API keys": check_keys,
     "port": check_port,
     "proxy": check_proxy,
 }
