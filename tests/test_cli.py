@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 import subprocess
@@ -27,6 +28,7 @@ from visage import __version__, cli
 from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
+from visage.storage.keys import KEY_FILE_NAME
 from visage.storage.sqlite import FILE_NAME, open_store
 from visage.vision import fetch, models, weights
 from visage.vision.embed import MODEL_NAME, unit
@@ -391,6 +393,30 @@ def test_doctor_names_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "visage models pull" in wrong[0]
     assert "damaged" in wrong[1]
     assert f"{port} is taken" in wrong[2]
+
+
+def test_doctor_says_who_else_may_use_the_files_and_ends_that(tmp_path: Path) -> None:
+    data, key = tmp_path / "data", tmp_path / "data" / KEY_FILE_NAME
+    open_store(data).close()
+    (data / "compiled").mkdir(mode=0o777)
+    at = ["--port", str(free_port()), "--data-dir", str(data)]
+    for path, mode in ((data, 0o777), (key, 0o644), (data / "compiled", 0o777)):
+        path.chmod(mode)
+    told = visage("doctor", *at)
+    assert told.exit_code == 1
+    assert "others on this computer may use data, master.key, compiled" in " ".join(told.stdout.split())
+    said(visage("doctor", "--fix", *at))
+    assert [path.stat().st_mode & 0o777 for path in (data, key, data / "compiled")] == [0o700, 0o600, 0o700]
+    key.chmod(0o640)  # also alone: it is copied, and kept elsewhere
+    assert "master.key" in visage("doctor", *at).stdout
+
+
+def test_nothing_that_is_written_here_is_for_others_whatever_the_umask() -> None:
+    before = os.umask(0)
+    try:
+        said(visage("settings"))
+    finally:
+        assert os.umask(before) == 0o077
 
 
 def test_doctor_notices_that_the_data_directory_is_a_file() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from tests.api.test_live import ask, frame
 from visage.admin.access import Guesses
 from visage.admin.keys import Role
 from visage.api.app import create_app
-from visage.api.gate.roles import ACCOUNTED, ROLES, UNACCOUNTED_POSTS, Operations
+from visage.api.gate.roles import ACCOUNTED, PERSON_FIELDS, ROLES, UNACCOUNTED_POSTS, Operations
+from visage.api.v1.schemas import PersonWithPhotos
 from visage.api.wire.security import keys_required
-from visage.errors import TooManyGuesses
+from visage.cli.installation import check_proxy
+from visage.errors import InstallationError, TooManyGuesses
 from visage.settings import Settings
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -245,6 +249,34 @@ def test_a_key_is_shown_once_and_never_kept(locked: Locked) -> None:
             assert created["key"].encode() not in file.read_bytes()
 
 
+def test_a_viewer_sees_who_that_is_and_not_the_door_code(locked: Locked, photos: Mapping[str, Path]) -> None:
+    assert PERSON_FIELDS.keys() == PersonWithPhotos.model_fields.keys()  # field by field
+    consent = {"given_by": "Jane Doe", "capacity": "self", "given_on": "2025-12-04"}
+    details = {"remember": "Ask about the garden", "notes": "door code 4711"}
+    sent = {"name": "Ann", "relationship": "aunt", "metadata": json.dumps(details), "consent": json.dumps(consent)}
+    with locked.client(Role.EDITOR) as editor, locked.client(Role.VIEWER) as viewer:
+        files = {"image": photos["obama"].read_bytes()}
+        ann = editor.post("/register", data=sent, files=files).json()["data"]["person_id"]
+        editor.post(f"/persons/{ann}/is-me", files={"image": photos["obama2"].read_bytes()}).raise_for_status()
+        editor.post(f"/persons/{ann}/not-me", files={"image": photos["biden"].read_bytes()}).raise_for_status()
+        for path in (f"/persons/{ann}", "/persons"):
+            full, seen = (client.get(path).json()["data"] for client in (editor, viewer))
+            full, seen = (data["persons"][0] if path == "/persons" else data for data in (full, seen))
+            assert full["metadata"] == details
+            assert full["consent"]["given_by"] == "Jane Doe"
+            assert full.keys() == seen.keys()
+            assert {key: full[key] for key in ("person_id", "name", "relationship", "embedding_count")} == {
+                key: seen[key] for key in ("person_id", "name", "relationship", "embedding_count")
+            }
+            assert (seen["metadata"], seen["consent"]) == ({"remember": "Ask about the garden"}, None)
+            if "photos" in full:
+                assert full["photos"] == seen["photos"] != []
+                assert [each["what"] for each in full["undos"]] == ["is-me", "not-me"]
+                assert [each["what"] for each in seen["undos"]] == ["not-me"]
+        assert "4711" not in viewer.get(f"/persons/{ann}").text
+        editor.delete(f"/persons/{ann}")
+
+
 def test_a_viewer_takes_back_a_not_me_and_nothing_else(locked: Locked, photos: Mapping[str, Path]) -> None:
     ids = []
     with locked.client(Role.EDITOR) as editor, locked.client(Role.VIEWER) as viewer:
@@ -414,3 +446,24 @@ def test_no_key_token_name_or_label_is_in_the_log(locked: Locked, photos: Mappin
     for secret in (*locked.keys.values(), viewer, wrong, token, "Rumpelstilz", "Oheim"):
         assert secret not in log
         assert secret not in audit
+
+
+def test_doctor_notices_a_proxy_that_hands_on_what_its_clients_say_of_themselves(locked: Locked) -> None:
+    class Credulous(BaseHTTPRequestHandler):
+        """Behind it, each wrong key comes from another address."""
+
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            """Not here."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Credulous) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        with pytest.raises(InstallationError, match=r"X-Forwarded-For \$remote_addr"):
+            check_proxy(Settings(allowed_hosts=f"127.0.0.1:{proxy.server_port}"))
+        proxy.shutdown()
+    sound = locked.server.url.removeprefix("http://")
+    assert check_proxy(Settings(allowed_hosts=sound)) == f"{sound} says itself who asks"
+    assert "cannot be asked" in check_proxy(Settings(allowed_hosts=f"127.0.0.1:{free_port()}"))
+    assert check_proxy(Settings()).startswith("none")

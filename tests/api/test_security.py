@@ -201,6 +201,21 @@ def test_the_server_s_own_page_and_programs_pass(server: Server) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP"],
+)
+def test_a_server_that_asks_for_no_key_answers_nobody_through_a_proxy(server: Server, header: str) -> None:
+    """It passes the name that it calls, and all that it brings would be taken for this computer."""
+    for method, path in [("GET", "/persons"), ("POST", "/register"), ("POST", "/export"), ("GET", "/health")]:
+        reply = httpx.request(method, server.api + path, headers={header: "192.0.2.1"})
+        assert code_of(reply) == (403, "FORBIDDEN")
+        assert "VISAGE_ALLOWED_HOSTS" in reply.json()["error"]["message"]
+    with pytest.raises(InvalidStatus) as refused:
+        connect(server.live, additional_headers={header: "192.0.2.1"})
+    assert refused.value.response.status_code == 403
+
+
 def test_pages_of_other_servers_can_be_allowed(start_server: Callable[..., Server]) -> None:
     origin = "https://panel.home:8123"
     server = start_server(allowed_origins=f"{origin}, http://other.home")

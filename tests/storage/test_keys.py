@@ -121,6 +121,35 @@ def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
     assert "too short" in refused(tmp_path, KeySource(passphrase="1234567"))
 
 
+@pytest.mark.parametrize(
+    "passphrase,told",
+    [
+        ("password", "top-10 common password"),
+        (" " * 8, "Repeats"),
+        ("aaaaaaaaaaaaaaaaaaaa", "Repeats"),
+        ("qwertyuiop", "common password"),
+        ("Passw0rd1!", "similar to a commonly used password"),
+        ("12.05.1961", "Dates are often easy to guess"),
+        ("password" * 40, "Repeats"),
+    ],
+)
+def test_a_passphrase_that_is_guessed_in_a_moment_is_refused_and_told_why(
+    tmp_path: Path, passphrase: str, told: str
+) -> None:
+    text = refused(tmp_path, KeySource(passphrase=passphrase))
+    assert "too easy to guess" in text
+    assert told in text
+    assert "Four words" in text
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    "passphrase", ["four words are good", "grüne Äpfel fallen", "яблоко падает осенью", "kq7-Rm2x!pW"]
+)
+def test_a_passphrase_that_holds_is_taken(passphrase: str) -> None:
+    keys.check_passphrase(passphrase)
+
+
 def test_a_damaged_key_check_is_no_wrong_key(folder: Path) -> None:
     with closing(sqlite3.connect(folder / FILE_NAME)) as file, file:
         file.execute("UPDATE vault SET key_check = ?", (bytes(35),))

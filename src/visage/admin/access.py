@@ -139,7 +139,7 @@ class Access:
         token = secrets.token_urlsafe(32)
         session = Session(key.key_id, self._clock.now() + timedelta(days=SESSION_DAYS))
         own = [each for each, other in self._sessions.items() if other.key_id == key.key_id]  # the oldest first
-        for oldest in own[: len(own) + 1 - MAX_SESSIONS]:
+        for oldest in own[: max(0, len(own) + 1 - MAX_SESSIONS)]:
             self.sign_out(oldest)
         self._store.add_session(digest(token), session)
         self._sessions[digest(token)] = session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -112,6 +113,7 @@ def __getattr__(name: str) -> typer.Typer:
 
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Remembers faces for people who cannot."""
+    os.umask(os.umask(0o077) | 0o077)  # what is written here tells of people, whoever asks for the file
     if version:
         out.print(f"visage {__version__}")
         raise typer.Exit

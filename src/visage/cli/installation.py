@@ -7,7 +7,10 @@ import json
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -16,8 +19,13 @@ from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
+from visage.admin.access import Guesses
+from visage.admin.database import open_database
+from visage.admin.keys import AccessStore
+from visage.admin.sqlite import FILE_NAME as ADMIN_FILE
 from visage.api import PREFIX
 from visage.api.app import create_app
+from visage.api.wire.security import keys_required, listed
 from visage.bank.bank import MemoryBank
 from visage.cli import benchmark
 from visage.cli.client import DataDir, ask_passphrase, read_settings, trusting
@@ -28,7 +36,7 @@ from visage.recognition import calibration
 from visage.service.opening import key_source, open_recognizer
 from visage.settings import Settings
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, open_store
+from visage.storage.sqlite import FILE_NAME, OLD_NAME, lock, open_store
 from visage.vision import models, weights
 from visage.vision.image import Limits
 
@@ -79,12 +87,18 @@ def reembed(data_dir: DataDir = None) -> None:
 def doctor(
     data_dir: DataDir = None,
     port: int | None = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="First take back what others may do with the files of this installation.")
+    ] = False,
     timing: Annotated[
         bool, typer.Option("--benchmark", help="Then time what this machine does, and say what to set.")
     ] = False,
 ) -> None:
     """Tell what is wrong with this installation, and how to mend it."""
     current = ask_passphrase(read_settings(data_dir=data_dir, port=port))
+    if fix:
+        for path in open_to_others(current):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXU)
     healthy = True
     for subject, check in CHECKS.items():
         try:
@@ -139,6 +153,66 @@ def check_data_dir(current: Settings) -> str:
     return f"writable, {free_mb:,} MB free"
 
 
+def check_rights(current: Settings) -> str:
+    """May others on this computer read or change the files?"""
+    if found := open_to_others(current):
+        names = ", ".join(path.name for path in found[:5]) + (" and more" if len(found) > 5 else "")
+        raise InstallationError(f"others on this computer may use {names}; `visage doctor --fix` ends that")
+    return "for you only"
+
+
+def open_to_others(current: Settings) -> list[Path]:
+    """What others than the owner have any right to: the key file, and the data directory with what can be reached
+    through it. Links are not followed."""
+    folder, key = current.data_dir, key_source(current).key_file(current.data_dir).path
+    found = [path for path in (folder, key) if _is_open(path)]
+    if folder in found:
+        found += [
+            path for path in (*folder.glob("*"), *folder.glob("compiled/**/*")) if path != key and _is_open(path)
+        ]
+    return found
+
+
+def _is_open(path: Path) -> bool:
+    return path.exists() and not path.is_symlink() and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def check_proxy(current: Settings) -> str:
+    """Does the proxy say itself whom it speaks for? One that hands on what its clients say of themselves fills the
+    audit log with addresses that nobody has, and wrong keys count against nobody."""
+    names = listed(current.allowed_hosts)
+    if not names:
+        return "none; nothing that came through one is answered without a key"
+    told = []
+    for name in names:
+        believed = believes_clients(name)
+        if believed:
+            raise InstallationError(
+                f"the proxy at {name} hands on the X-Forwarded-For of its clients; let it set the address itself "
+                "(nginx: proxy_set_header X-Forwarded-For $remote_addr)"
+            )
+        told.append(f"{name} {'cannot be asked from here' if believed is None else 'says itself who asks'}")
+    return "; ".join(told)
+
+
+def believes_clients(name: str) -> bool | None:
+    """Are wrong keys counted by an address that the client makes up? None where nobody answers."""
+    for scheme in ("https", "http"):
+        try:
+            with httpx.Client(base_url=f"{scheme}://{name}", timeout=2, verify=False) as client:  # noqa: S501 - a wrong key is all that it gets
+                codes = [
+                    client.get(
+                        f"{PREFIX}/persons", headers={"X-API-Key": "doctor", "X-Forwarded-For": f"203.0.113.{number}"}
+                    ).status_code
+                    for number in range(1, Guesses.allowed + 2)
+                ]
+        except (httpx.HTTPError, httpx.InvalidURL):
+            continue
+        if set(codes) <= {401, 429}:
+            return 429 not in codes
+    return None
+
+
 def check_bank(current: Settings) -> str:
     """Is the bank whole, and made by this model?"""
     if not (current.data_dir / FILE_NAME).exists() and not (current.data_dir / KEY_FILE_NAME).exists():
@@ -157,6 +231,19 @@ def check_bank(current: Settings) -> str:
         return f"whole: {bank.person_count} persons, {bank.embedding_count} embeddings"
     finally:
         bank.close()
+
+
+def check_keys(current: Settings) -> str:
+    """Can the database of the installation be read, and is there a key where one is needed?"""
+    if not (current.data_dir / ADMIN_FILE).exists():
+        return "none yet"
+    if visage_at(current):
+        return "in use by the Visage that is running"
+    with closing(lock(current.data_dir)), closing(open_database(current.data_dir)) as database:
+        good = [key for _, key in AccessStore(database.transaction).all_keys() if key.revoked_at is None]
+    if not good and keys_required(current):
+        raise InstallationError("others are to reach this server; run `visage keys create --role admin` first")
+    return f"{len(good)} good"
 
 
 def check_port(current: Settings) -> str:
@@ -190,8 +277,11 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     "packages": check_packages,
     "models": check_models,
     "data directory": check_data_dir,
+    "rights": check_rights,
     "bank": check_bank,
+    "API keys": check_keys,
     "port": check_port,
+    "proxy": check_proxy,
 }
 
 

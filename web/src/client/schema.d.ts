@@ -57,7 +57,7 @@ export interface paths {
         };
         /**
          * List Persons
-         * @description A page of the persons, newest first.
+         * @description A page of the persons, newest first. A viewer sees of `metadata` the line to `remember` only.
          *
          *     Role: viewer.
          */
@@ -79,7 +79,7 @@ export interface paths {
         };
         /**
          * Get Person
-         * @description One person, with the photos.
+         * @description One person, with the photos. A viewer sees of `metadata` the line to `remember` only, and no consent.
          *
          *     Role: viewer.
          */
@@ -689,7 +689,7 @@ export interface paths {
         head?: never;
         /**
          * Update Settings
-         * @description Change what is sent. It is kept in the bank; what a `VISAGE_*` variable decides stays as it is.
+         * @description Change what is sent. It is kept; what a `VISAGE_*` variable decides stays as it is.
          *
          *     Role: admin.
          */

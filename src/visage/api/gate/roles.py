@@ -58,6 +58,26 @@ ROLES: Mapping[str, Role | None] = {
 }
 """By operation id; None is open to all. What is not in here asks for an admin."""
 
+PERSON_FIELDS: Mapping[str, Role] = {
+    "person_id": Role.VIEWER,
+    "name": Role.VIEWER,
+    "relationship": Role.VIEWER,
+    "photos": Role.VIEWER,
+    "embedding_count": Role.VIEWER,
+    "views": Role.VIEWER,
+    "created_at": Role.VIEWER,
+    "updated_at": Role.VIEWER,
+    # A viewer sees of `metadata` the line to remember, which Live shows; of `undos` what a viewer may take back.
+    "metadata": Role.EDITOR,
+    "undos": Role.EDITOR,
+    "consent": Role.EDITOR,
+    "last_seen_at": Role.EDITOR,
+}
+"""Who sees what of a person, whole; what is hidden is null or empty."""
+
+METADATA_FOR_VIEWERS = frozenset({"remember"})
+UNDOS_FOR_VIEWERS = frozenset({"not-me"})
+
 LIVE_PATH = "/ws/identify"
 LIVE_ROLE = Role.VIEWER
 

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from visage import errors, types
-from visage.api.deps import ServiceDep, VerbsDep
+from visage.admin.access import Principal
+from visage.admin.keys import Role
+from visage.api.deps import PrincipalDep, ServiceDep, VerbsDep
 from visage.api.envelope import Envelope
 from visage.api.openapi import refusals
 from visage.api.v1.fields import (
@@ -72,15 +74,16 @@ async def register(
 @router.get("/persons", operation_id="list_persons", responses=refusals())
 async def list_persons(
     verbs: VerbsDep,
+    principal: PrincipalDep,
     query: Annotated[str | None, Query(description="Part of the name or relationship", max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=200)] = None,
 ) -> Envelope[Persons]:
-    """A page of the persons, newest first."""
+    """A page of the persons, newest first. A viewer sees of `metadata` the line to `remember` only."""
     page = await verbs.persons(query, limit, cursor)
     return Envelope(
         data=Persons(
-            persons=[people.person(person) for person in page.persons],
+            persons=[people.as_seen_by(role_of(principal), people.person(person)) for person in page.persons],
             total=page.total,
             next_cursor=page.next_cursor,
         )
@@ -90,10 +93,11 @@ async def list_persons(
 @router.get(
     "/persons/{person_id}", operation_id="get_person", responses=refusals(errors.PersonNotFound, errors.BankError)
 )
-async def get_person(verbs: VerbsDep, person_id: str) -> Envelope[PersonWithPhotos]:
-    """One person, with the photos."""
+async def get_person(verbs: VerbsDep, principal: PrincipalDep, person_id: str) -> Envelope[PersonWithPhotos]:
+    """One person, with the photos. A viewer sees of `metadata` the line to `remember` only, and no consent."""
     record = await verbs.person(person_id)
-    return Envelope(data=people.person_with_photos(record.person, record.photos, record.undos))
+    found = people.person_with_photos(record.person, record.photos, record.undos)
+    return Envelope(data=people.as_seen_by(role_of(principal), found))
 
 
 @router.patch(
@@ -180,6 +184,11 @@ async def get_photo(verbs: VerbsDep, person_id: str, photo_id: str) -> Response:
 async def delete_photo(verbs: VerbsDep, person_id: str, photo_id: str) -> Envelope[PhotoDeleted]:
     """Forget one photo of a person."""
     return Envelope(data=PhotoDeleted(photo_id=photo_id, complete=await verbs.forget_photo(person_id, photo_id)))
+
+
+def role_of(principal: Principal | None) -> Role:
+    """Who does not say who he is sees the least."""
+    return principal.role if principal is not None else Role.VIEWER
 
 
 def one_each(boxes: list[types.Box | None], images: list[bytes]) -> list[types.Box | None]:

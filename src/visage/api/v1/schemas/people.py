@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from visage import types
+from visage.admin.keys import Role
+from visage.api.gate.roles import METADATA_FOR_VIEWERS, PERSON_FIELDS, UNDOS_FOR_VIEWERS
 from visage.api.v1.schemas.common import (
     PERSON,
     VIEWS,
@@ -62,6 +64,9 @@ class Person(BaseModel):
     last_seen_at: Time | None = Field(
         None, description="Within an hour; null where that is not remembered (`GET /settings`)"
     )
+
+
+PersonT = TypeVar("PersonT", bound=Person)
 
 
 class PersonWithPhotos(Person):
@@ -151,6 +156,16 @@ class PersonChange(BaseModel):
 def person(value: types.Person) -> Person:
     """As on the wire."""
     return Person.model_validate(_person_fields(value))
+
+
+def as_seen_by(role: Role, value: PersonT) -> PersonT:
+    """A person without what is not for this role (`gate/roles.py`)."""
+    hidden: dict[str, Any] = {
+        "metadata": {key: text for key, text in value.metadata.items() if key in METADATA_FOR_VIEWERS},
+        "undos": [each for each in getattr(value, "undos", ()) if each.what in UNDOS_FOR_VIEWERS],
+    }
+    names = [name for name, needed in PERSON_FIELDS.items() if not role.may(needed) and hasattr(value, name)]
+    return value.model_copy(update={name: hidden.get(name) for name in names})
 
 
 def person_with_photos(
