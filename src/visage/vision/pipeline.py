@@ -121,14 +121,23 @@ class Pipeline:
         Returns: the faces, best detection first; empty where there is none.
         """
         start = perf_counter()
-        located = self.find(image)
-        if not any(face.clear for face in located) or any(_is_overturned(face) for face in located):
-            located = _together(located, self.find(image, overturned=True))
+        located = self.find_either_way_up(image)
         middle = perf_counter()
         faces = self.describe(image, located, enrolling=enrolling)
         if timing_ms is not None:
             timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
         return Faces(faces, located.passed_over)
+
+    def find_either_way_up(self, image: Image) -> Faces[LocatedFace]:
+        """Find the faces of an image; where that finds nobody, or somebody upside down, look at it upside down too.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+        """
+        located = self.find(image)
+        if not any(face.clear for face in located) or any(_is_overturned(face) for face in located):
+            located = _together(located, self.find(image, overturned=True))
+        return located
 
     def find(self, image: Image, *, overturned: bool = False) -> Faces[LocatedFace]:
         """Find the faces of an image, best detection first, those in doubt last.
