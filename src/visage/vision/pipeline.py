@@ -34,8 +34,9 @@ from visage.vision.models import (
     DetectorModel,
     EmbedderModel,
 )
+from visage.vision.movement import undo_movement
 from visage.vision.opening import open_detector, open_embedder
-from visage.vision.quality import UNCLEAR, assess, measure
+from visage.vision.quality import UNCLEAR, assess, measure, measure_light
 from visage.vision.runtime import Runtime
 from visage.vision.work import checked
 
@@ -203,8 +204,9 @@ class Pipeline:
         )
         views = list(zip(located, upright, strict=True))
         clear = np.array([face.clear and not is_drawn(view) for face, view in checked(views)])
-        embedded = self._embed(aligned, clear)
         measures = [measure(view, face.mesh, width, height) for face, view in checked(views)]
+        self._undo_movement(aligned, [measured.sharpness for measured in measures])
+        embedded = self._embed(aligned, clear)
         return [
             Face(
                 box=face.box,
@@ -234,9 +236,15 @@ class Pipeline:
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
-        return self._embedder.embed(
-            np.stack([align_portrait(picture, self._framing) for picture in portraits])
-        ).vectors
+        aligned = np.stack([align_portrait(picture, self._framing) for picture in portraits])
+        self._undo_movement(aligned, [measure_light(views[0])[2] for views in aligned])
+        return self._embedder.embed(aligned).vectors
+
+    def _undo_movement(self, aligned: NDArray[np.uint8], sharpness: Sequence[float]) -> None:
+        """Undo in place what movement did to n aligned faces; smears are known on the ArcFace template alone."""
+        if self._framing is ARCFACE:
+            for views, each in checked(zip(aligned, sharpness, strict=True)):
+                undo_movement(views, each)
 
     def warm_up(self, image: Image) -> list[Face]:
         """Go the whole way once, so that the first real picture does not wait for anything; returns what came of it.
