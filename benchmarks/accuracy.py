@@ -62,7 +62,7 @@ def main() -> None:
     if args.embeddings:
         np.savez(args.embeddings, names=faces.names, embeddings=faces.embeddings)
     if args.calibrate:
-        fitted = calibration.fit(model.space, faces.embeddings, faces.labels)
+        fitted = calibration.fit(model.space, faces.embeddings, faces.labels, faces.qualities)
         calibration.save(fitted, calibration.path_of(model.space))
     report = figures(faces.embeddings, faces.labels)
     show(report, robustness, len(faces.no_face))

@@ -25,7 +25,7 @@ from visage.admin.access import Guesses
 from visage.admin.keys import Role
 from visage.api.app import create_app
 from visage.api.gate.roles import ACCOUNTED, PERSON_FIELDS, ROLES, UNACCOUNTED_POSTS, Operations
-from visage.api.v1.schemas import PersonWithPhotos
+from visage.api.v1.schemas.people import PersonWithPhotos
 from visage.api.wire.security import keys_required
 from visage.cli.installation import check_proxy
 from visage.errors import InstallationError, TooManyGuesses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,6 +111,39 @@ def test_the_threshold_rises_with_the_bank() -> None:
 def test_a_plain_threshold_overrides_the_calibration() -> None:
     assert decide([("Ann", 0.41)], persons=10**6, threshold=0.4)[0].status is Status.KNOWN
     assert decide([("Ann", 0.39)], persons=1, threshold=0.4)[0].status is not Status.KNOWN
+    assert seen(
+        0.41, face=100, photo=100, rule=Decider(CALIBRATION, target_fpir=0.01, similarity_threshold=0.4)
+    ).match
+
+
+def seen(similarity: float, *, face: int, photo: int, rule: Decider | None = None) -> Verdict:
+    """The verdict on a face of this quality, where the person's best photo has that, among 100 persons."""
+    rule = rule or Decider(CALIBRATION, target_fpir=0.01)
+    (verdict,) = rule.decide([[Likeness(person("Ann"), similarity, photo)]], qualities=[face], persons=100)
+    return verdict
+
+
+def test_a_poorer_picture_is_named_where_a_better_one_would_have_to_be_more_alike() -> None:
+    """Strangers are less like a poor picture, as oneself is."""
+    poor, good = seen(0.55, face=50, photo=60), seen(0.55, face=100, photo=100)
+    assert (poor.status, good.status) == (Status.KNOWN, Status.UNCERTAIN)
+    assert poor.candidates[0].confidence > good.candidates[0].confidence
+
+
+@given(st.floats(0.3, 0.9), st.integers(20, 99), st.integers(50, 99), st.integers(1, 50))
+def test_who_is_named_on_a_good_picture_is_named_on_a_poorer_one_that_is_as_like(
+    similarity: float, face: int, photo: int, more: int
+) -> None:
+    better = seen(similarity, face=min(face + more, 100), photo=min(photo + more, 100))
+    poorer = seen(similarity, face=face, photo=photo)
+    assert poorer.match is not None or better.match is None
+
+
+def test_quality_moves_nothing_where_that_of_the_calibration_is_not_known() -> None:
+    rule = Decider(replace(CALIBRATION, usual_quality=None), target_fpir=0.01)
+    for similarity in (0.5, 0.55, 0.6):
+        verdicts = [seen(similarity, face=face, photo=photo, rule=rule) for face, photo in ((50, 60), (100, 100))]
+        assert len({(verdict.status, verdict.candidates[0].confidence) for verdict in verdicts}) == 1
 
 
 @given(
@@ -143,7 +177,9 @@ def test_a_fit_finds_the_threshold_of_a_known_distribution() -> None:
     centres = rng.normal(size=(people, dimension))
     photos = centres[:, None] + 0.3 * rng.normal(size=(people, 3, dimension))
     embeddings = (photos / np.linalg.norm(photos, axis=2, keepdims=True)).reshape(-1, dimension).astype(np.float32)
-    fitted = calibration.fit("random", embeddings, np.repeat(np.arange(people), 3), photos=(1,))
+    qualities = np.tile([60, 90, 90], people)
+    fitted = calibration.fit("random", embeddings, np.repeat(np.arange(people), 3), qualities, photos=(1,))
+    assert fitted.usual_quality == 80
     threshold = fitted.threshold(persons=300, photos=1, fpir=0.01)
     strangers = rng.normal(size=(20_000, dimension))
     strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
@@ -160,3 +196,6 @@ def test_a_calibration_survives_being_written(tmp_path: Path, monkeypatch: pytes
         assert again.threshold(persons=count, photos=2, fpir=0.01) == CALIBRATION.threshold(
             persons=count, photos=2, fpir=0.01
         )
+    assert again.usual_quality == CALIBRATION.usual_quality
+    calibration.save(replace(CALIBRATION, usual_quality=None), calibration.path_of(MODEL_NAME))
+    assert calibration.load(MODEL_NAME).usual_quality is None

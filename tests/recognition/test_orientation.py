@@ -14,7 +14,7 @@ from visage.errors import FaceNotUsable, NoFaceDetected
 from visage.recognition.recognizer import Recognizer
 from visage.types import Image
 from visage.vision.image import Limits, decode, encode_jpeg
-from visage.vision.pipeline import Pipeline
+from visage.vision.pipeline import Faces, LocatedFace, Pipeline
 
 
 def small(path: Path, side: int = 700) -> Image:
@@ -71,6 +71,35 @@ def test_a_picture_that_is_overturned_before_the_camera_keeps_its_name(
         assert match is not None
         assert match.person.name == "Barack"
         now += 0.04
+
+
+def test_who_comes_before_the_camera_upside_down_is_found_within_a_second(
+    recognizer: Recognizer, pipeline: Pipeline, photos: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a single picture; who is not there costs one look a second."""
+    turned = list[bool]()
+    find = pipeline.find
+
+    def counted(image: Image, *, overturned: bool = False) -> Faces[LocatedFace]:
+        turned.append(overturned)
+        return find(image, overturned=overturned)
+
+    monkeypatch.setattr(pipeline, "find", counted)
+    enrol(recognizer, "Joe", photos["biden"].read_bytes())
+    turned.clear()
+    nobody = encode_jpeg(np.full((480, 640, 3), 90, dtype=np.uint8), 92)
+    now = 0.0
+    camera = recognizer.camera(lambda: now)
+    names = list[str | None]()
+    for image in [nobody] * 13 + [overturned(photos["biden"])] * 8:
+        match = recognizer.identify(image, camera).match
+        names.append(match.person.name if match else None)
+        now += 0.2
+    assert names[:13] == [None] * 13
+    assert names[-4:] == ["Joe"] * 4
+    assert sum(turned[: turned.index(True) + 1]) == 1
+    assert turned.count(True) == 4  # at 0, 1, 2 and 3 seconds
+    assert len(turned) > 15
 
 
 def test_half_a_face_at_the_border_is_refused_in_words(

@@ -119,7 +119,7 @@ def calibrate(
     current = read_settings(data_dir=data_dir)
     model = models.embedder(current.model).space
     faces = _embed(folder, current)
-    fitted = calibration.fit(model, faces.embeddings, faces.labels)
+    fitted = calibration.fit(model, faces.embeddings, faces.labels, faces.qualities)
     path = output or calibration.path_of(model, current.data_dir)
     columns = {"yours": fitted}
     if calibration.path_of(model).exists():

@@ -184,7 +184,7 @@ class _Measured:
 
 def _fitted(model: EmbedderModel, faces: LabelledFaces) -> Calibration | None:
     try:
-        return calibration.fit(model.space, faces.embeddings, faces.labels)
+        return calibration.fit(model.space, faces.embeddings, faces.labels, faces.qualities)
     except InstallationError:
         return None
 

@@ -74,10 +74,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """The tables of one model, by the number of photos in a template, ascending."""
+    """What the similarities of one model mean.
+
+    Attributes:
+        model: its name.
+        tables: by the number of photos in a template, ascending.
+        usual_quality: 0–100, of the pictures that the tables are made from, in the mean; None where that is not
+            known.
+    """
 
     model: str
     tables: Mapping[int, Table]
+    usual_quality: float | None = None
 
     def threshold(self, *, persons: int, photos: int, fpir: float) -> float:
         """The cosine from which naming a face keeps the false-name rate within its target.
@@ -141,12 +149,12 @@ class Calibration:
         Args:
             similarity: cosine.
             photos: in the template, ≥ 1.
-            rise: how much more alike strangers are to this person than to most, in Fisher's z, ≥ 0. What a stranger
+            rise: how much more alike strangers are to this person here than usually, in Fisher's z. What a stranger
                 then reaches as easily as this similarity is one by so much lower; the person's own photos stay where
                 they are.
         """
         table = self._table(photos)
-        log_ratio = _log_ratio_risen(table, rise) if rise > 0 else table.log_ratio
+        log_ratio = _log_ratio_risen(table, rise) if rise else table.log_ratio
         return math.exp(np.interp(similarity, table.similarity, log_ratio))
 
     def _table(self, photos: int) -> Table:
@@ -179,7 +187,7 @@ def _log_ratio_risen(table: Table, rise: float) -> Doubles:
     """(g,) the table's `log_ratio` where strangers are so much more alike; ascending."""
     lower = np.tanh(np.arctanh(np.clip(table.similarity, -_ALMOST_ONE, _ALMOST_ONE)) - rise)
     more_often = np.interp(lower, table.similarity, table.log_far) - table.log_far
-    risen: Doubles = np.maximum.accumulate(table.log_ratio - np.maximum(more_often, 0))
+    risen: Doubles = np.maximum.accumulate(table.log_ratio - more_often)
     return risen
 
 
@@ -208,6 +216,7 @@ def load(model: str, data_dir: Path | None = None) -> Calibration:
         }
         if content["model"] != model or len(grids) != 1:
             raise ValueError(model)
+        usual_quality = float(content["usual_quality"]) if "usual_quality" in content else None
     except FileNotFoundError as exc:
         raise NoCalibration(
             f"There is no calibration for the model {model}, so it may name nobody. Make one from photos of at least "
@@ -215,7 +224,7 @@ def load(model: str, data_dir: Path | None = None) -> Calibration:
         ) from exc
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InstallationError(f"The calibration {path.name} cannot be read; make it again, or delete it") from exc
-    return Calibration(model, tables)
+    return Calibration(model, tables, usual_quality)
 
 
 def save(calibration: Calibration, path: Path) -> None:
@@ -234,7 +243,9 @@ def save(calibration: Calibration, path: Path) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"model": calibration.model, "tables": tables}, indent=1) + "\n")
+        quality = {} if calibration.usual_quality is None else {"usual_quality": round(calibration.usual_quality, 1)}
+        content = {"model": calibration.model} | quality | {"tables": tables}
+        path.write_text(json.dumps(content, indent=1) + "\n")
     except OSError as exc:
         raise InstallationError(f"{path} cannot be written: {exc.strerror}") from exc
 
@@ -243,6 +254,7 @@ def fit(
     model: str,
     embeddings: NDArray[np.float32],
     persons: NDArray[np.int64],
+    qualities: NDArray[np.int64] | None = None,
     *,
     photos: Sequence[int] = (1, 2, 3, 5),
     seed: int = 0,
@@ -253,6 +265,7 @@ def fit(
         model: its name.
         embeddings: (n, D) float32, unit length.
         persons: (n,) whose each is, 0-based; hundreds of persons, many with several photos.
+        qualities: (n,) 0–100; every person counts alike.
         photos: sizes of template to make tables for.
         seed: of the random choice of templates and probes.
 
@@ -264,7 +277,13 @@ def fit(
     if not fitting:
         raise InstallationError(f"A calibration needs at least {_MIN_PERSONS} persons with two photos or more")
     rng = np.random.default_rng(seed)
-    return Calibration(model, {count: _fit_table(embeddings, persons, count, rng) for count in fitting})
+    tables = {count: _fit_table(embeddings, persons, count, rng) for count in fitting}
+    usual = (
+        None
+        if qualities is None
+        else float((np.bincount(persons, qualities) / np.maximum(counts, 1))[counts > 0].mean())
+    )
+    return Calibration(model, tables, usual)
 
 
 def _fit_table(

@@ -37,6 +37,11 @@ _OWN_MARGIN = 0.8
 """… and at this part of it where the bank's own people tell how alike strangers are: less is left to guess
 (`docs/decisions/0044-the-bank-one-has.md`)."""
 
+_PER_QUALITY = 0.0003
+"""A poorer picture is less like everybody, strangers included. For each point of quality by which the face, or the
+person's best photo, is poorer than the calibration's pictures the threshold lies so much lower, in Fisher's z: then
+strangers reach it as rarely (`docs/decisions/0046-the-quality-of-both-pictures.md`)."""
+
 _DOUBT_FACTOR = 10
 _DOUBT_CONFIDENCE = 0.1
 """A face that a ten times higher false-name rate would name, with at least this confidence, is worth a "might be"."""
@@ -189,18 +194,19 @@ class Decider:
     def _decide_face(self, likenesses: Sequence[Likeness], quality: int, persons: int) -> Verdict:
         possible = [item for item in likenesses if not _is_the_rejected(item)]
         rejected = [item for item in likenesses if _is_the_rejected(item)]
-        ranked = self._rank_all(possible, persons)
+        ranked = self._rank_all(possible, quality, persons)
         left = 1 - sum(candidate.confidence for candidate, _ in ranked)
         others = [
             replace(candidate, confidence=left * candidate.confidence)
-            for candidate, _ in self._rank_all(rejected, persons)
+            for candidate, _ in self._rank_all(rejected, quality, persons)
         ]
         if not ranked:
             return Verdict(Status.UNKNOWN, None, tuple(others))
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
         photos, shift = best.person.views, likeness.shift
-        reached = best.similarity >= self.threshold(persons=persons, photos=photos, shift=shift)
+        seen = self._rise_with_quality(quality, likeness)
+        reached = best.similarity >= raised(self.threshold(persons=persons, photos=photos, shift=shift), seen)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         stands_out = self._fixed_threshold is not None or _stands_out(candidates)
         # Whoever was rejected is shown, never named: the first candidate is who it may be.
@@ -213,19 +219,31 @@ class Decider:
         doubt = self.threshold(
             persons=persons, photos=photos, fpir=min(0.5, _DOUBT_FACTOR * self._target_fpir), shift=shift
         )
-        near = best.similarity >= doubt and best.confidence >= _DOUBT_CONFIDENCE
+        near = best.similarity >= raised(doubt, seen) and best.confidence >= _DOUBT_CONFIDENCE
         if reached or near:
             return Verdict(Status.UNCERTAIN, None, (best, *rest))
         return Verdict(Status.UNKNOWN, None, tuple(sorted([best, *rest], key=_rank, reverse=True)))
 
-    def _rank_all(self, likenesses: Sequence[Likeness], persons: int) -> list[tuple[Candidate, Likeness]]:
+    def _rise_with_quality(self, quality: int, likeness: Likeness) -> float:
+        """How far what can be seen of a face and of a person moves the threshold, in Fisher's z."""
+        usual = self.calibration.usual_quality
+        if usual is None or self._fixed_threshold is not None:
+            return 0.0
+        return _PER_QUALITY * (max(quality, MIN_QUALITY) + likeness.quality - 2 * usual)
+
+    def _rank_all(
+        self, likenesses: Sequence[Likeness], quality: int, persons: int
+    ) -> list[tuple[Candidate, Likeness]]:
         """Each with its probability, the likeliest first."""
         confidences = self.calibration.confidences(
             [item.similarity for item in likenesses],
             [item.person.views for item in likenesses],
             persons=persons,
             rejected=[item.rejected for item in likenesses],
-            rises=[self._rise(persons, item.person.views, item.shift) for item in likenesses],
+            rises=[
+                self._rise(persons, item.person.views, item.shift) + self._rise_with_quality(quality, item)
+                for item in likenesses
+            ],
         )
         ranked = [
             (Candidate(item.person, item.similarity, confidence), item)

@@ -22,10 +22,13 @@ from visage.types import Embedding, Face, Image, Quality
 from visage.vision.align import thumbnail
 from visage.vision.embed import unit
 from visage.vision.models import DEFAULT_SAMENESS, Sameness
-from visage.vision.pipeline import LocatedFace, Pipeline
+from visage.vision.pipeline import Faces, LocatedFace, Pipeline
 
 _SEARCH_EVERY_S = 0.25
 """The whole frame is searched for new faces after so long."""
+
+_OVERTURN_EVERY_S = 1.0
+"""… and where it shows nobody, also upside down, after so long: one search in ten of a camera that sees nobody."""
 
 _FIRST_LOOKS = 3
 """A new face is embedded in each of so many frames …"""
@@ -126,6 +129,7 @@ class Tracker:
         self._lost: list[Track] = []
         self._count = 0
         self._searched_at_s = -np.inf
+        self._overturned_at_s = -np.inf
 
     def update(self, image: Image, timing_ms: dict[str, float]) -> list[Track]:
         """Bring the tracks to a new frame.
@@ -158,7 +162,7 @@ class Tracker:
         if not all_there or now - self._searched_at_s >= _SEARCH_EVERY_S:
             self._searched_at_s = now
             broken = [track for track in self._tracks if all(track is not sight.track for sight in sights)]
-            found = self._pipeline.find(image)
+            found = self._search(image, now)
             self.passed_over = found.passed_over
             for located in found:
                 if located.clear and not any(_overlap(located, sight.located) for sight in sights):
@@ -169,6 +173,13 @@ class Tracker:
                 sights.sort(key=lambda sight: sight.located.box.area, reverse=True)
                 del sights[self._pipeline.max_faces :]
         return sights
+
+    def _search(self, image: Image, now: float) -> Faces[LocatedFace]:
+        """The faces of a whole frame."""
+        if now - self._overturned_at_s < _OVERTURN_EVERY_S:
+            return self._pipeline.find(image)
+        self._overturned_at_s = now
+        return self._pipeline.find_either_way_up(image)
 
     def _assign(self, sights: Sequence[_Sight], looks: dict[int, Face], now: float) -> list[Track]:
         """Decide whose each face is. Who was not looked at goes on; a look decides the rest by likeness."""

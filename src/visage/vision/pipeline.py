@@ -35,7 +35,8 @@ from visage.vision.models import (
     DetectorModel,
     EmbedderModel,
 )
-from visage.vision.quality import UNCLEAR, assess, measure
+from visage.vision.movement import undo_movement
+from visage.vision.quality import UNCLEAR, assess, measure, measure_light
 from visage.vision.work import checked
 
 if TYPE_CHECKING:
@@ -132,14 +133,23 @@ class Pipeline:
         Returns: the faces, best detection first; empty where there is none.
         """
         start = perf_counter()
-        located = self.find(image)
-        if not any(face.clear for face in located) or any(_is_overturned(face) for face in located):
-            located = _together(located, self.find(image, overturned=True))
+        located = self.find_either_way_up(image)
         middle = perf_counter()
         faces = self.describe(image, located, enrolling=enrolling)
         if timing_ms is not None:
             timing_ms |= {"detect": (middle - start) * 1e3, "embed": (perf_counter() - middle) * 1e3}
         return Faces(faces, located.passed_over)
+
+    def find_either_way_up(self, image: Image) -> Faces[LocatedFace]:
+        """Find the faces of an image; where that finds nobody, or somebody upside down, look at it upside down too.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+        """
+        located = self.find(image)
+        if not any(face.clear for face in located) or any(_is_overturned(face) for face in located):
+            located = _together(located, self.find(image, overturned=True))
+        return located
 
     def find(self, image: Image, *, overturned: bool = False) -> Faces[LocatedFace]:
         """Find the faces of an image, best detection first, those in doubt last.
@@ -205,8 +215,9 @@ class Pipeline:
         )
         views = list(zip(located, upright, strict=True))
         clear = np.array([face.clear and not is_drawn(view) for face, view in checked(views)])
-        embedded = self._embed(aligned, clear)
         measures = [measure(view, face.mesh, width, height) for face, view in checked(views)]
+        self._undo_movement(aligned, [measured.sharpness for measured in measures])
+        embedded = self._embed(aligned, clear)
         return [
             Face(
                 box=face.box,
@@ -236,9 +247,15 @@ class Pipeline:
 
     def embed_portraits(self, portraits: Sequence[Image]) -> NDArray[np.float32]:
         """Embed stored portraits anew: n × (320, 320, 3) uint8 RGB → (n, D) float32, unit length."""
-        return self._networks.embedder.embed(
-            np.stack([align_portrait(picture, self._framing) for picture in portraits])
-        ).vectors
+        aligned = np.stack([align_portrait(picture, self._framing) for picture in portraits])
+        self._undo_movement(aligned, [measure_light(views[0])[2] for views in aligned])
+        return self._networks.embedder.embed(aligned).vectors
+
+    def _undo_movement(self, aligned: NDArray[np.uint8], sharpness: Sequence[float]) -> None:
+        """Undo in place what movement did to n aligned faces; smears are known on the ArcFace template alone."""
+        if self._framing is ARCFACE:
+            for views, each in checked(zip(aligned, sharpness, strict=True)):
+                undo_movement(views, each)
 
     def warm_up(self, image: Image) -> list[Face]:
         """Go the whole way once, so that the first real picture does not wait for anything; returns what came of it.

@@ -83,21 +83,27 @@ def measure(aligned: Image, mesh: Floats, width: int, height: int) -> Measures:
         mesh: (468, 3) float32 pixels of the original image (x, y, z).
         width, height: of the original image, pixels.
     """
-    # The middle of the aligned face: brows to mouth, without hair and background.
-    grey = cv2.cvtColor(aligned[28:106, 24:88], cv2.COLOR_RGB2GRAY).astype(np.float32)
-    edges = cv2.Laplacian(cv2.GaussianBlur(grey, (3, 3), 0), cv2.CV_32F)
-    (brightness, contrast), (_, roughness) = (np.ravel(cv2.meanStdDev(each)).tolist() for each in (grey, edges))
+    brightness, contrast, sharpness = measure_light(aligned)
     inside = (mesh[:, 0] >= 0) & (mesh[:, 0] < width) & (mesh[:, 1] >= 0) & (mesh[:, 1] < height)
     right, left, forehead, chin = mesh[_RIM].tolist()
     return Measures(
         eye_distance=math.dist(*mesh[_EYE_CORNERS, :2].sum(axis=1).tolist()) / 2,
-        sharpness=roughness / max(contrast, 1.0),
+        sharpness=sharpness,
         brightness=brightness,
         contrast=contrast,
         yaw=_rise(right, left),
         pitch=_rise(forehead, chin),
         visible=np.count_nonzero(inside) / len(inside),
     )
+
+
+def measure_light(aligned: Image) -> tuple[float, float, float]:
+    """Brightness, contrast and sharpness of an aligned face, (112, 112, 3) uint8, RGB; as in `Measures`."""
+    # The middle of the aligned face: brows to mouth, without hair and background.
+    grey = cv2.cvtColor(aligned[28:106, 24:88], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    edges = cv2.Laplacian(cv2.GaussianBlur(grey, (3, 3), 0), cv2.CV_32F)
+    (brightness, contrast), (_, roughness) = (np.ravel(cv2.meanStdDev(each)).tolist() for each in (grey, edges))
+    return brightness, contrast, roughness / max(contrast, 1.0)
 
 
 def _rise(start: Sequence[float], end: Sequence[float]) -> float:

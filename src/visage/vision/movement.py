@@ -1,5 +1,8 @@
-"""Undo what movement did to a face while the shutter was open: an experiment, which the product does not use yet.
-`docs/decisions/0045-hard-conditions.md` says why."""
+"""What movement did to a face while the shutter was open, undone before the network looks at it.
+
+The aligned face itself tells whether, in which direction and how far; every other face stays as it is, to the bit
+(`docs/decisions/0045-hard-conditions.md`).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from numpy.typing import NDArray
 from visage.types import Image
 from visage.vision.align import _MIRRORED_VIEW, _PLAIN_VIEW, FACE_SIZE
 
-SHARP = 0.19
-"""A face of greater sharpness (`quality.Measures`) is not smeared; three of four are."""
-_ONE_WAY = 2.2
-"""How much less detail a smeared face has in one direction than in another, at least; 96 of 100 faces have less."""
+_BLUR, _SHARP = 0.07, 0.19
+"""A face of greater sharpness is not smeared; three of four are. One of less is out of focus: a smear leaves detail
+in one direction, in 98 of 100 more than this."""
+_ONE_WAY = 2.6
+"""How much less detail a smeared face has in one direction than in another, at least; of clean faces 96 in 100 have
+less, of faces out of focus 89."""
 _SHORTEST, _LONGEST = 5.5, 17
 _LOOKS_LONGER = 0.4
 """Smears of so many pixels of the aligned face are undone. Shorter ones do no harm, and what looks like one in a
@@ -52,13 +57,14 @@ class _Smear:
         return _Smear(math.pi - self.angle, self.length * _MIRRORED_IS_LARGER)
 
 
-def restore(views: NDArray[np.uint8]) -> None:
+def undo_movement(views: NDArray[np.uint8], sharpness: float) -> None:
     """Undo, in place, what movement did to a face.
 
     Args:
-        views: (2, 112, 112, 3) uint8, RGB, from `align`.
+        views: (2, 112, 112, 3) uint8, RGB, from `align`, on the ArcFace template.
+        sharpness: of the face, see `quality.Measures`.
     """
-    if (smear := _find_smear(views[0])) is not None:
+    if _BLUR <= sharpness < _SHARP and (smear := _find_smear(views[0])) is not None:
         for view, each in zip(views, (smear, smear.mirrored()), strict=True):
             view[:] = _undo(view, each)
 
