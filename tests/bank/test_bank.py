@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,73 @@ def test_reembedding_goes_on_where_it_was_cut_short(open_bank: Callable[..., Mem
     with pytest.raises(KeyboardInterrupt):
         open_bank().reembed(embed, on_progress=lambda *_: None)
     assert open_bank().foreign_photos == 8
+
+
+@pytest.mark.parametrize("forgotten", [1, 2], ids=["one of a batch", "all of a batch"])
+def test_a_photo_forgotten_while_it_is_embedded_leaves_no_vector(
+    open_bank: Callable[..., MemoryBank], forgotten: int
+) -> None:
+    old = open_bank("old-model", 8)
+    ids = [
+        old.enrol(
+            name=str(seed),
+            relationship=None,
+            metadata={},
+            photos=[NewPhoto(look(seed)[:8], b"%d" % seed, Quality(9))],
+        ).person_id
+        for seed in (1, 2)
+    ]
+    bank = open_bank()
+
+    def embed(pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        for person_id in ids[:forgotten]:
+            bank.forget(person_id)
+        return np.stack([look(int(picture)) for picture in pictures])
+
+    bank.reembed(embed, on_progress=lambda *_: None)
+    assert (bank.person_count, bank.embedding_count, bank.check()) == (2 - forgotten, 2 - forgotten, [])
+
+
+def test_changes_that_read_what_is_there_all_count(bank: MemoryBank) -> None:
+    """Each of several threads adds a key of its own, as often as it can."""
+    person = bank.enrol(name="A", relationship=None, metadata={}, photos=[photo(1)])
+    together = threading.Barrier(6)
+
+    def add(key: str) -> None:
+        together.wait(30)
+        for turn in range(3):
+
+            def more(person: Person, turn: int = turn) -> Person:
+                return replace(person, metadata={**person.metadata, f"{key}{turn}": turn})
+
+            bank.change(person.person_id, more)
+
+    threads = [threading.Thread(target=add, args=(key,)) for key in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert bank.person(person.person_id).metadata.keys() == {f"{key}{turn}" for key in "abcdef" for turn in range(3)}
+
+
+def test_a_change_that_is_refused_or_none_writes_nothing(open_bank: Callable[..., MemoryBank]) -> None:
+    bank = open_bank()
+    person = bank.enrol(name="A", relationship=None, metadata={}, photos=[photo(1)])
+
+    def refuse(person: Person) -> Person:
+        raise InvalidValue.of("metadata", "is too long")
+
+    with pytest.raises(InvalidValue):
+        bank.change(person.person_id, refuse)
+    assert bank.change(person.person_id, lambda person: person) == person
+    assert bank.person(person.person_id) == open_bank().person(person.person_id) == person
+
+
+def test_only_what_may_be_changed_is(bank: MemoryBank) -> None:
+    person = bank.enrol(name="A", relationship=None, metadata={}, photos=[photo(1)])
+    changed = bank.change(person.person_id, lambda it: replace(it, person_id="other", embedding_count=9, name="B"))
+    assert replace(changed, updated_at=person.updated_at) == replace(person, name="B")
+    assert bank.persons().persons == (changed,)
 
 
 KILLED = """

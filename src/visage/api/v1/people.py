@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from visage import errors
+from visage import errors, types
 from visage.api.deps import (
     BoxesField,
     ConsentField,
@@ -112,7 +113,6 @@ async def update_person(
 ) -> Envelope[Person]:
     """Change name, relationship, metadata or consent; what is left out stays."""
     sent = change.model_fields_set
-    bank = recognizer.bank
     changes: dict[str, Any] = {}
     if "name" in sent:
         if change.name is None:
@@ -120,13 +120,18 @@ async def update_person(
         changes["name"] = clean_name(change.name)
     if "relationship" in sent:
         changes["relationship"] = clean_relationship(change.relationship)
-    if "metadata" in sent:
-        changes["metadata"] = clean_metadata(merge_patch(dict(bank.person(person_id).metadata), change.metadata))
     if "consent" in sent:
         if change.consent is None and service.preferences.require_consent:
             raise InvalidValue.of("consent", "is needed here, and cannot be removed")
         changes["consent"] = None if change.consent is None else clean_consent(change.consent)
-    return Envelope(data=schemas.person(await service.store(bank.update, person_id, **changes)))
+
+    def changed(person: types.Person) -> types.Person:
+        metadata = person.metadata
+        if "metadata" in sent:
+            metadata = clean_metadata(merge_patch(dict(metadata), change.metadata))
+        return replace(person, **changes, metadata=metadata)
+
+    return Envelope(data=schemas.person(await service.store(recognizer.bank.change, person_id, changed)))
 
 
 @router.delete(
