@@ -14,12 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from visage.bank.bank import MemoryBank, name_key
-from visage.bank.index import Index
 from visage.errors import BankError, InvalidValue, LastPhoto, PhotoNotFound
 from visage.storage.sqlite import FILE_NAME, open_store
 from visage.types import Embedding, Issue, NewPhoto, Person, Quality
@@ -364,22 +361,3 @@ def test_readers_never_see_half_of_a_write(bank: MemoryBank) -> None:
         reader.join()
     assert halves == []
     assert bank.check() == []
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=150), st.integers(1, 8))
-def test_the_index_finds_what_comparing_all_finds(changes: list[tuple[int, bool]], limit: int) -> None:
-    index, model = Index(DIMENSION), {}
-    for version, (key, keep) in enumerate(changes):
-        if keep:
-            model[str(key)] = look(1000 * version + key)
-            index.put(str(key), model[str(key)])
-        else:
-            model.pop(str(key), None)
-            index.remove(str(key))
-    probes = np.stack([look(-1 - i + 2**40) for i in range(3)])
-    assert len(index) == len(model)
-    for probe, found in zip(probes, index.search(probes, limit), strict=True):
-        expected = sorted(((float(vector @ probe), key) for key, vector in model.items()), reverse=True)[:limit]
-        assert [key for key, _ in found] == [key for _, key in expected]
-        assert [score for _, score in found] == pytest.approx([score for score, _ in expected], abs=1e-5)
