@@ -7,6 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,14 @@ def test_persons_are_listed_found_paged_and_deleted(client: httpx.Client, photos
     error(client.get(f"/persons/{ids['Änne']}"), 404, "PERSON_NOT_FOUND")
     error(client.delete(f"/persons/{ids['Änne']}"), 404, "PERSON_NOT_FOUND")
     assert identify(client, photos["obama2"])["match"] is None
+
+
+def test_what_several_change_at_once_is_all_kept(client: httpx.Client, photos: Mapping[str, Path]) -> None:
+    path = f"/persons/{data(register(client, photos['obama'], name='A'))['person_id']}"
+    with ThreadPoolExecutor(6) as devices:
+        replies = list(devices.map(lambda key: client.patch(path, json={"metadata": {key: 1}}), "abcdef"))
+    assert [reply.status_code for reply in replies] == [200] * 6
+    assert data(client.get(path))["metadata"] == dict.fromkeys("abcdef", 1)
 
 
 def test_a_person_is_changed_by_merge_patch(client: httpx.Client, photos: Mapping[str, Path]) -> None:

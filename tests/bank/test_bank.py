@@ -8,17 +8,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from visage.bank.bank import MemoryBank, name_key
-from visage.bank.index import Index
 from visage.errors import BankError, InvalidValue, LastPhoto, PhotoNotFound
 from visage.storage.sqlite import FILE_NAME, open_store
 from visage.types import Embedding, Issue, NewPhoto, Person, Quality
@@ -183,6 +181,73 @@ def test_reembedding_goes_on_where_it_was_cut_short(open_bank: Callable[..., Mem
     assert open_bank().foreign_photos == 8
 
 
+@pytest.mark.parametrize("forgotten", [1, 2], ids=["one of a batch", "all of a batch"])
+def test_a_photo_forgotten_while_it_is_embedded_leaves_no_vector(
+    open_bank: Callable[..., MemoryBank], forgotten: int
+) -> None:
+    old = open_bank("old-model", 8)
+    ids = [
+        old.enrol(
+            name=str(seed),
+            relationship=None,
+            metadata={},
+            photos=[NewPhoto(look(seed)[:8], b"%d" % seed, Quality(9))],
+        ).person_id
+        for seed in (1, 2)
+    ]
+    bank = open_bank()
+
+    def embed(pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        for person_id in ids[:forgotten]:
+            bank.forget(person_id)
+        return np.stack([look(int(picture)) for picture in pictures])
+
+    bank.reembed(embed, on_progress=lambda *_: None)
+    assert (bank.person_count, bank.embedding_count, bank.check()) == (2 - forgotten, 2 - forgotten, [])
+
+
+def test_changes_that_read_what_is_there_all_count(bank: MemoryBank) -> None:
+    """Each of several threads adds a key of its own, as often as it can."""
+    person = bank.enrol(name="A", relationship=None, metadata={}, photos=[photo(1)])
+    together = threading.Barrier(6)
+
+    def add(key: str) -> None:
+        together.wait(30)
+        for turn in range(3):
+
+            def more(person: Person, turn: int = turn) -> Person:
+                return replace(person, metadata={**person.metadata, f"{key}{turn}": turn})
+
+            bank.change(person.person_id, more)
+
+    threads = [threading.Thread(target=add, args=(key,)) for key in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert bank.person(person.person_id).metadata.keys() == {f"{key}{turn}" for key in "abcdef" for turn in range(3)}
+
+
+def test_a_change_that_is_refused_or_none_writes_nothing(open_bank: Callable[..., MemoryBank]) -> None:
+    bank = open_bank()
+    person = bank.enrol(name="A", relationship=None, metadata={}, photos=[photo(1)])
+
+    def refuse(person: Person) -> Person:
+        raise InvalidValue.of("metadata", "is too long")
+
+    with pytest.raises(InvalidValue):
+        bank.change(person.person_id, refuse)
+    assert bank.change(person.person_id, lambda person: person) == person
+    assert bank.person(person.person_id) == open_bank().person(person.person_id) == person
+
+
+def test_only_what_may_be_changed_is(bank: MemoryBank) -> None:
+    person = bank.enrol(name="A", relationship=None, metadata={}, photos=[photo(1)])
+    changed = bank.change(person.person_id, lambda it: replace(it, person_id="other", embedding_count=9, name="B"))
+    assert replace(changed, updated_at=person.updated_at) == replace(person, name="B")
+    assert bank.persons().persons == (changed,)
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -296,22 +361,3 @@ def test_readers_never_see_half_of_a_write(bank: MemoryBank) -> None:
         reader.join()
     assert halves == []
     assert bank.check() == []
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=150), st.integers(1, 8))
-def test_the_index_finds_what_comparing_all_finds(changes: list[tuple[int, bool]], limit: int) -> None:
-    index, model = Index(DIMENSION), {}
-    for version, (key, keep) in enumerate(changes):
-        if keep:
-            model[str(key)] = look(1000 * version + key)
-            index.put(str(key), model[str(key)])
-        else:
-            model.pop(str(key), None)
-            index.remove(str(key))
-    probes = np.stack([look(-1 - i + 2**40) for i in range(3)])
-    assert len(index) == len(model)
-    for probe, found in zip(probes, index.search(probes, limit), strict=True):
-        expected = sorted(((float(vector @ probe), key) for key, vector in model.items()), reverse=True)[:limit]
-        assert [key for key, _ in found] == [key for _, key in expected]
-        assert [score for _, score in found] == pytest.approx([score for score, _ in expected], abs=1e-5)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,20 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
-from visage.bank import bank as bank_module
 from visage.bank.bank import MemoryBank
 from visage.bank.store import person_to_json
 from visage.errors import BankError, CannotUndo, DamagedPerson, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
 from visage.storage import sqlite
 from visage.storage.sqlite import FILE_NAME, open_store
-from visage.types import NewPhoto, Person, Quality, Undo
+from visage.types import Consent, NewPhoto, Person, Quality, Undo
 
 OPENER = Callable[..., MemoryBank]
 PROBES = np.stack([look(seed) for seed in (1, 2, 3, 4, 50)])
 
 NEW_COLUMNS = {"consent", "last_seen_at"}
+
+MOTHERS = Consent("Maria", "parent", date(2026, 1, 2))
+HERS = Consent("Cid", "self", date(2026, 3, 4), date(2027, 3, 4), "v2")
 
 
 @pytest.fixture
@@ -138,17 +140,6 @@ def rows(folder: Path, table: str) -> list[Any]:
         return file.execute(f"SELECT * FROM {table}").fetchall()
 
 
-def let_pass(monkeypatch: pytest.MonkeyPatch, **period: float) -> None:
-    """Put the bank's clock forward."""
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return datetime.now(tz) + timedelta(**period)
-
-    monkeypatch.setattr(bank_module, "datetime", Later)
-
-
 def test_a_rejection_survives_reopening(open_bank: OPENER) -> None:
     bank = open_bank()
     ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
@@ -222,31 +213,75 @@ def test_nothing_is_undone_twice(bank: MemoryBank) -> None:
         bank.undo("nothing")
 
 
-def test_a_correction_can_be_undone_for_thirty_days(open_bank: OPENER, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_correction_can_be_undone_for_thirty_days(open_bank: OPENER) -> None:
     bank = open_bank()
     ann = enrol(bank, "Ann", 1)
     undo = bank.reject(ann, look(3))
-    let_pass(monkeypatch, days=30, minutes=-5)
+    assert bank.settle(undo.created_at + timedelta(days=30)) == 0
     assert open_bank().undos(ann) == (undo,)
     open_bank().undo(undo.undo_id)
 
 
-def test_an_older_correction_stays_and_its_undo_goes(
-    open_bank: OPENER, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_correction_is_final_without_a_restart(open_bank: OPENER, tmp_path: Path) -> None:
     bank = open_bank()
     ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
     old = [bank.reject(ann, look(3)), merge(bank, ann, bob)]
-    let_pass(monkeypatch, days=30, seconds=5)
     before = state(bank)
+    assert bank.settle(old[-1].created_at + timedelta(days=30, seconds=1)) == 2
     for undo in old:
         with pytest.raises(UndoNotFound):
             bank.undo(undo.undo_id)
     assert bank.undos(ann) == ()
-    assert state(open_bank()) == before
     assert rows(tmp_path, "undos") == []
-    assert b"of Bob" not in (tmp_path / FILE_NAME).read_bytes()
     assert len(rows(tmp_path, "counter_examples")) == 1
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+def test_one_start_with_a_clock_a_year_ahead_costs_no_undo(tmp_path: Path) -> None:
+    with closing(MemoryBank(open_store(tmp_path), model=MODEL, dimension=DIMENSION)) as bank:
+        ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+        before = state(bank)
+        undo = merge(bank, ann, bob)
+
+    def ahead() -> datetime:
+        return undo.created_at + timedelta(days=365)
+
+    with closing(MemoryBank(open_store(tmp_path), model=MODEL, dimension=DIMENSION, clock=ahead)) as bank:
+        assert bank.undos(ann) == (undo,)
+        bank.update(ann, name="Ann")
+    with closing(MemoryBank(open_store(tmp_path), model=MODEL, dimension=DIMENSION)) as bank:
+        assert bank.undo(undo.undo_id) == undo
+        assert state(bank) == before
+
+
+def test_a_merge_made_before_the_clock_was_set_right_can_be_undone(tmp_path: Path) -> None:
+    times = [datetime(1970, 1, 1, tzinfo=UTC)]
+    bank = MemoryBank(open_store(tmp_path), model=MODEL, dimension=DIMENSION, clock=lambda: times[-1])
+    with closing(bank):
+        ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+        before = state(bank)
+        undo = merge(bank, ann, bob)
+        times.append(datetime(2026, 1, 1, tzinfo=UTC))
+        bank.undo(undo.undo_id)
+        assert state(bank) == before
+
+
+def test_the_same_look_is_rejected_once(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    before = state(bank)
+    first = bank.reject(ann, look(3))
+    assert {bank.reject(ann, look(3)).undo_id for _ in range(5)} == {first.undo_id}
+    assert open_bank().reject(ann, look(3)) == first
+    bank = open_bank()
+    assert (len(bank.counter_examples(ann)), bank.undos(ann)) == (1, (first,))
+    assert bank.reject(bob, look(3)).undo_id != first.undo_id, "as somebody else it is another word"
+    assert bank.reject(ann, look(4)).undo_id != first.undo_id
+    for undo in (*bank.undos(ann), *bank.undos(bob)):
+        bank.undo(undo.undo_id)
+    assert state(bank) == before
+    assert bank.reject(ann, look(3)).undo_id != first.undo_id, "what was taken back can be said again"
 
 
 def test_forgetting_a_person_forgets_the_corrections(open_bank: OPENER, tmp_path: Path) -> None:
@@ -386,21 +421,21 @@ def test_a_photo_registered_again_stays_when_the_word_that_brought_it_is_taken_b
     assert shown(bank, ann) == ([1], [])
 
 
-def test_a_photo_that_became_final_is_not_taken_back_by_a_newer_word(
-    open_bank: OPENER, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bank = open_bank()
-    ann = enrol(bank, "Ann", 1)
-    bank.reject(ann, look(3))
-    teach(bank, ann, 3)
-    bank.reject(ann, look(3))
-    let_pass(monkeypatch, days=29)
-    second = teach(bank, ann, 3, keep=False)
-    assert second is not None
-    let_pass(monkeypatch, days=31)
-    bank = open_bank()
-    bank.undo(second.undo_id)
-    assert shown(bank, ann) == ([1, 3], [3]), "what was set aside a month ago is gone, what was kept then stays"
+def test_a_photo_that_became_final_is_not_taken_back_by_a_newer_word(tmp_path: Path) -> None:
+    times = [datetime(2026, 1, 1, tzinfo=UTC)]
+    bank = MemoryBank(open_store(tmp_path), model=MODEL, dimension=DIMENSION, clock=lambda: times[-1])
+    with closing(bank):
+        ann = enrol(bank, "Ann", 1)
+        bank.reject(ann, look(3))
+        teach(bank, ann, 3)
+        bank.reject(ann, look(3))
+        times.append(times[0] + timedelta(days=29))
+        second = teach(bank, ann, 3, keep=False)
+        assert second is not None
+        times.append(times[0] + timedelta(days=31))
+        bank.settle(times[-1])
+        bank.undo(second.undo_id)
+        assert shown(bank, ann) == ([1, 3], [3]), "what was set aside a month ago is gone, what was kept then stays"
 
 
 def test_a_word_about_two_together_is_none_about_the_one_who_is_split_off(open_bank: OPENER) -> None:
@@ -499,18 +534,17 @@ def test_the_only_photo_that_is_left_is_not_taken_back(open_bank: OPENER) -> Non
     assert state(bank) == before
 
 
-def test_what_was_set_aside_is_gone_when_it_cannot_be_brought_back(
-    open_bank: OPENER, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_was_set_aside_is_gone_when_it_cannot_be_brought_back(open_bank: OPENER, tmp_path: Path) -> None:
     bank = open_bank()
     ann = enrol(bank, "Ann", 1)
     bank.reject(ann, look(3))
-    teach(bank, ann, 3)
-    monkeypatch.setattr(bank_module, "UNDO_PERIOD", timedelta(0))
+    undo = teach(bank, ann, 3)
+    assert undo is not None
+    bank.settle(undo.created_at + timedelta(days=30, seconds=1))
+    assert (undos(bank), bank.counter_examples(ann), len(bank.photos(ann))) == ({}, (), 2)
+    assert rows(tmp_path, "counter_examples") == []
     bank = open_bank()
     assert (undos(bank), bank.counter_examples(ann), len(bank.photos(ann))) == ({}, (), 2)
-    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
-        assert file.execute("SELECT count(*) FROM counter_examples").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("gone", ["source", "target"])
@@ -561,6 +595,47 @@ def test_a_chain_of_merges_is_undone_in_any_order(open_bank: OPENER, order: tupl
         assert bank.check() == []
     assert state(bank) == before
     assert state(open_bank()) == before
+
+
+def test_a_merge_keeps_the_only_consent_there_is(open_bank: OPENER) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
+    bank.update(bob, consent=MOTHERS)
+    bank.update(cid, consent=HERS)
+    before = state(bank)
+    merges = [merge(bank, ann, bob), merge(bank, ann, cid)]
+    assert bank.person(ann).consent == MOTHERS, "which came first"
+    assert open_bank().person(ann).consent == MOTHERS
+    bank = open_bank()
+    for undo in reversed(merges):
+        bank.undo(undo.undo_id)
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("last", [None, "other", "same"])
+def test_consent_goes_back_to_whom_it_is_of(open_bank: OPENER, order: tuple[int, int], last: str | None) -> None:
+    bank = open_bank()
+    ann, bob, cid = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2), enrol(bank, "Cid", 3)
+    bank.update(bob, consent=MOTHERS)
+    bank.update(cid, consent={None: None, "other": HERS, "same": MOTHERS}[last])
+    before = state(bank)
+    merges = [merge(bank, ann, bob), merge(bank, cid, ann)]
+    assert bank.person(cid).consent == (HERS if last == "other" else MOTHERS)
+    for index in order:
+        bank.undo(merges[index].undo_id)
+    assert state(bank) == before
+    assert state(open_bank()) == before
+
+
+def test_consent_that_was_given_after_a_merge_stays(bank: MemoryBank) -> None:
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    bank.update(bob, consent=MOTHERS)
+    undo = merge(bank, ann, bob)
+    bank.update(ann, consent=HERS)
+    bank.undo(undo.undo_id)
+    assert (bank.person(ann).consent, bank.person(bob).consent) == (HERS, MOTHERS)
 
 
 def test_a_chain_of_merges_with_a_rejected_look_is_undone_first_first(open_bank: OPENER) -> None:

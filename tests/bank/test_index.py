@@ -47,13 +47,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "_BLOCK_ROWS", 64)
 
 
-@pytest.mark.parametrize("approximate_from", [1, 10**9])
-def test_an_empty_bank_finds_nobody(approximate_from: int) -> None:
-    index = Index(DIMENSION, approximate_from=approximate_from)
-    assert index.search(random_units(2), 3) == [[], []]
-    assert index.search(np.empty((0, DIMENSION), dtype=np.float32), 3) == []
-
-
 @pytest.mark.parametrize("count", [1, 2, 3, 64, 65, 200])
 @pytest.mark.parametrize("limit", [1, 3, 1000])
 def test_a_search_finds_what_a_matrix_product_finds(small_blocks: None, count: int, limit: int) -> None:
@@ -163,12 +156,6 @@ def test_what_is_forgotten_leaves_no_vector_and_no_sketch(small_blocks: None) ->
         assert not block.sketches[:, :used].any()
 
 
-def test_forgetting_who_is_not_there_is_no_error() -> None:
-    index = filled(random_units(3))
-    index.remove("nobody")
-    assert len(index) == 3
-
-
 def test_a_change_among_a_hundred_thousand_is_quick_and_seen_at_once(large: tuple[Vectors, Index]) -> None:
     _, index = large
     durations_s = []
@@ -250,8 +237,3 @@ def test_one_change_moves_the_sample_by_one_at_most() -> None:
     before = set(index.sample(64)[0])
     index.remove("40")
     assert len(before - set(index.sample(64)[0])) <= 2  # who went, and the last one, who took that place
-    revision = index.revision
-    index.remove("not there")
-    assert index.revision == revision
-    index.put("new", random_units(1, seed=3)[0])
-    assert index.revision != revision

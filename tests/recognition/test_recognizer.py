@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,9 @@ from visage.errors import (
     NoFaceDetected,
     PersonNotFound,
 )
+from visage.recognition.enrolment import Details
 from visage.recognition.recognizer import Recognizer
-from visage.types import Enrolment, Status
+from visage.types import Enrolment, Person, Status
 from visage.vision.pipeline import Pipeline
 
 
@@ -201,10 +204,37 @@ def test_verification_tells_same_from_different(recognizer: Recognizer, photos: 
 def test_the_bank_is_embedded_anew_from_its_own_pictures(recognizer: Recognizer, photos: Mapping[str, Path]) -> None:
     person = enrol(recognizer, "Barack", photos["obama"]).person
     before = recognizer.bank.template(person.person_id)
-    recognizer.bank.model = "another-model"
-    recognizer.bank._embeddings.clear()
-    recognizer.bank._refresh(person)
+    roster = recognizer.bank._roster
+    roster.model = "another-model"
+    roster.embeddings.clear()
+    roster.refresh(person)
     assert recognizer.identify(photos["obama2"].read_bytes()).match is None
     assert recognizer.reembed(lambda *_: None) == 1
     assert float(recognizer.bank.template(person.person_id) @ before) > 0.98
     assert recognizer.identify(photos["obama2"].read_bytes()).match is not None
+
+
+def test_a_photo_that_brings_metadata_and_a_change_of_metadata_both_count(
+    recognizer: Recognizer, photos: Mapping[str, Path]
+) -> None:
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    offers = [recognizer.prepare(photos["obama"].read_bytes())]
+    done = threading.Event()
+    said: list[str] = []
+
+    def say_more(person: Person) -> Person:
+        return replace(person, metadata={**person.metadata, said[-1]: 1})
+
+    def change() -> None:
+        while not done.is_set():
+            said.append(f"said {len(said)}")
+            recognizer.bank.change(person_id, say_more)
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    for number in range(10):
+        recognizer.add_prepared(person_id, Details(metadata={f"brought {number}": 1}), offers)
+    done.set()
+    changing.join(30)
+    brought = {f"brought {number}" for number in range(10)}
+    assert recognizer.bank.person(person_id).metadata.keys() == {*brought, *said}

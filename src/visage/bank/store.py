@@ -1,90 +1,54 @@
-"""Where a bank is kept: the contract of a store, and the records that go in and out.
+"""What a bank stands on, as contracts: a store, which keeps it, and a search, which finds the nearest look in it.
 
-A store keeps rows and answers by id. It never searches or sorts by what a person typed, since those values are
-ciphertext on disk; names are searched in memory (`bank.py`). Every method that writes is one transaction, durable
-when it returns.
+A store keeps records (`records.py`) and answers by id. It never searches or sorts by what a person typed, since those
+values are ciphertext on disk; names are searched in memory (`listing.py`). Every method that writes is one
+transaction: durable when it returns, without any effect where it raises. Both may be called from several threads.
+`tests/contracts` is the suite that every store and every search must pass.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import IO, Any, Protocol
+from datetime import datetime
+from typing import IO, Protocol
 
-from visage.types import Consent, Embedding, Person, Photo, Undo
+import numpy as np
+from numpy.typing import NDArray
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from visage.bank.records import (
+    Contents,
+    CounterExample,
+    Erasure,
+    StoredPhoto,
+    consent_from_json,
+    consent_to_json,
+    from_micros,
+    person_from_json,
+    person_to_json,
+    to_micros,
+)
+from visage.types import Embedding, Person, Undo
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredPhoto:
-    """A photo with what is too large to keep in memory for all.
-
-    Attributes:
-        photo: the record.
-        picture: JPEG of the portrait.
-        model: name of the model that made the embedding.
-        embedding: (D,) float32.
-    """
-
-    photo: Photo
-    picture: bytes
-    model: str
-    embedding: Embedding
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CounterExample:
-    """A face that was taken for a person and rejected by someone who knew better: its embedding, never its picture.
-
-    Attributes:
-        counter_id, person_id: whose name this face must not be given again.
-        model: name of the model that made the embedding.
-        embedding: (D,) float32.
-        created_at: when it was rejected.
-    """
-
-    counter_id: str
-    person_id: str
-    model: str
-    embedding: Embedding
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Erasure:
-    """That a person or a photo was forgotten: the id, which says nothing by itself, and when."""
-
-    erased_id: str
-    erased_at: datetime
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contents:
-    """All that a bank keeps in memory.
-
-    Attributes:
-        persons: with `embedding_count` and `views` left at 0.
-        photos: oldest first, each with its embedding by the model asked for, or None where there is none.
-        counter_examples: rejected looks, oldest first.
-        undos: the corrections that can be taken back, oldest first.
-        damaged: ids of the persons of whom something does not decrypt; nothing of theirs is in the other fields.
-        faults: everything that is damaged, in words.
-    """
-
-    persons: tuple[Person, ...]
-    photos: tuple[tuple[Photo, Embedding | None], ...]
-    counter_examples: tuple[CounterExample, ...]
-    undos: tuple[Undo, ...]
-    damaged: frozenset[str]
-    faults: tuple[str, ...]
+__all__ = [
+    "Contents",
+    "CounterExample",
+    "Erasure",
+    "Search",
+    "Store",
+    "StoredPhoto",
+    "consent_from_json",
+    "consent_to_json",
+    "from_micros",
+    "person_from_json",
+    "person_to_json",
+    "to_micros",
+]
 
 
 class Store(Protocol):
-    """The contract of every store. All methods raise BankError where the store cannot be read or written, and
-    DamagedPerson where what they need of one person is damaged."""
+    """The contract of every store. All methods raise BankError where the store cannot be read or written, NotReady
+    where it was closed, and DamagedPerson where what they need of one person is damaged; whoever is not in the store
+    is no one to write for, which is a BankError too."""
 
     def load(self, model: str) -> Contents:
         """Everything but the pictures."""
@@ -126,7 +90,8 @@ class Store(Protocol):
         """Up to `limit` photos (id, picture) that this model has not embedded, of all but the persons skipped."""
 
     def add_embeddings(self, model: str, embeddings: Mapping[str, Embedding]) -> None:
-        """Keep the embeddings that a model made, by photo id."""
+        """Keep the embeddings that a model made, by photo id; of photos that are not there any more nothing is
+        kept."""
 
     def reject(self, counter: CounterExample, undo: Undo) -> None:
         """Keep a rejected look, and how to take that back."""
@@ -147,7 +112,7 @@ class Store(Protocol):
         """Give the target all that belongs to the source, and remove the source.
 
         Args:
-            target: with its new `updated_at`.
+            target: as it is from now on.
             source: who goes.
             undo: of this; the target's.
         """
@@ -164,7 +129,7 @@ class Store(Protocol):
         """Undo a merge.
 
         Args:
-            target: with its new `updated_at`.
+            target: as it is from now on.
             source: who comes back.
             photo_ids, counter_ids, undo_ids: what goes back to the source; all of it is the target's.
             undo_id: is used up.
@@ -194,62 +159,39 @@ class Store(Protocol):
         """Close the store, and hand on what keeps other processes out of it: whoever closes that lets them in."""
 
 
-def person_to_json(person: Person) -> dict[str, Any]:
-    """A person as a row, which JSON can carry too: metadata as text, times in microseconds."""
-    return {
-        "person_id": person.person_id,
-        "name": person.name,
-        "relationship": person.relationship,
-        "metadata": json.dumps(dict(person.metadata), ensure_ascii=False),
-        "consent": None if person.consent is None else consent_to_json(person.consent),
-        "created_at": to_micros(person.created_at),
-        "updated_at": to_micros(person.updated_at),
-        "last_seen_at": None if person.last_seen_at is None else to_micros(person.last_seen_at),
-    }
+class Search(Protocol):
+    """The contract of every search: unit vectors by key, and which are nearest. What was changed is seen by the next
+    search; how many neighbours it may pass over, an implementation says."""
 
+    @property
+    def revision(self) -> int:
+        """Another number after every change."""
 
-def person_from_json(row: Mapping[str, Any]) -> Person:
-    """The inverse of `person_to_json`."""
-    return Person(
-        person_id=row["person_id"],
-        name=row["name"],
-        relationship=row["relationship"],
-        metadata=json.loads(row["metadata"]),
-        created_at=from_micros(row["created_at"]),
-        updated_at=from_micros(row["updated_at"]),
-        consent=consent_from_json(consent) if (consent := row.get("consent")) is not None else None,
-        last_seen_at=from_micros(seen) if (seen := row.get("last_seen_at")) is not None else None,
-    )
+    def __len__(self) -> int:
+        """How many keys there are."""
 
+    def put(self, key: str, vector: Embedding) -> None:
+        """Add a vector, or replace the one of that key. (D,) float32, unit length; it is copied."""
 
-def consent_to_json(consent: Consent) -> dict[str, Any]:
-    """A consent record as JSON: days as YYYY-MM-DD."""
-    return {
-        "given_by": consent.given_by,
-        "capacity": consent.capacity,
-        "given_on": consent.given_on.isoformat(),
-        "valid_until": consent.valid_until.isoformat() if consent.valid_until else None,
-        "text_version": consent.text_version,
-    }
+    def put_all(self, keys: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Add or replace many. (n, D) float32, unit length; the keys are different from each other."""
 
+    def remove(self, key: str) -> None:
+        """Forget a key and its vector; one that is not there is no error."""
 
-def consent_from_json(fields: Mapping[str, Any]) -> Consent:
-    """The inverse of `consent_to_json`."""
-    until = fields["valid_until"]
-    return Consent(
-        given_by=fields["given_by"],
-        capacity=fields["capacity"],
-        given_on=date.fromisoformat(fields["given_on"]),
-        valid_until=date.fromisoformat(until) if until else None,
-        text_version=fields["text_version"],
-    )
+    def search(self, probes: NDArray[np.float32], limit: int) -> list[list[tuple[str, float]]]:
+        """The nearest keys of each probe.
 
+        Args:
+            probes: (n, D) float32, unit length.
+            limit: at most so many for each.
 
-def to_micros(time: datetime) -> int:
-    """Whole microseconds since 1970 UTC: exact, sortable, the same in every database."""
-    return (time - _EPOCH) // timedelta(microseconds=1)
+        Returns: n lists of (key, cosine), best first; the cosines are exact.
+        """
 
+    def sample(self, most: int) -> tuple[list[str], NDArray[np.float32]]:
+        """Some of the vectors: all where there are no more than `most`, else at most so many and at least half.
+        Without a change between them, two calls give the same.
 
-def from_micros(micros: int) -> datetime:
-    """The inverse of `to_micros`."""
-    return _EPOCH + timedelta(microseconds=micros)
+        Returns: n keys, different from each other, and (n, D) float32, their vectors.
+        """

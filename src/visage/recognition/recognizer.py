@@ -329,9 +329,13 @@ class Recognizer:
         # Of a request that is repeated, the first reply may never have been seen: all that it said is said again.
         cautions = self._look_alikes(_looks_of(photos), person)
         unlike = misfits(person, results, self._odd(person, photos, held))
-        changes, kept_as_was = completed(person, details)
-        if changes:
-            self.bank.update(person.person_id, **changes)
+        kept_as_was: list[Caution] = []
+
+        def complete(held: Person) -> Person:
+            changes, kept_as_was[:] = completed(held, details)
+            return replace(held, **changes) if changes else held
+
+        self.bank.change(person.person_id, complete)
         stored, undo = self.bank.teach(
             person.person_id,
             fresh,

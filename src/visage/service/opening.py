@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from visage.bank.bank import MemoryBank
+from visage.clock import wall_clock
 from visage.errors import InstallationError
 from visage.recognition import calibration
 from visage.recognition.calibration import Calibration, sameness_of
@@ -46,12 +49,14 @@ def open_recognizer(
     detector: str = models.DEFAULT_DETECTOR.name,
     pipeline: Pipeline | None = None,
     when_needed: bool = False,
+    clock: Callable[[], datetime] = wall_clock,
 ) -> Recognizer:
     """Load the models, by name, and open the bank in a data directory.
 
     Args:
         pipeline: of these models, where they are loaded already.
         when_needed: load the models with the first picture.
+        clock: the time by which what is new in the bank is dated.
 
     Raises: UnknownModel, WeightsError, NoCalibration, BankError, InstallationError.
     """
@@ -59,7 +64,7 @@ def open_recognizer(
     measured = calibration.load(chosen.space, data_dir)
     sameness = sameness_of(chosen, measured)
     store = open_store(data_dir, key)
-    bank = MemoryBank(store, model=chosen.space, dimension=chosen.dimension, same_view=sameness.view)
+    bank = MemoryBank(store, model=chosen.space, dimension=chosen.dimension, same_view=sameness.view, clock=clock)
     try:
         if similarity_threshold is not None and chosen is not models.DEFAULT_EMBEDDER:
             _must_fit(similarity_threshold, measured)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 from visage.admin.access import Access
@@ -96,6 +97,11 @@ class Service:
     def retention(self) -> Retention:
         """The rule by which people are forgotten who were not seen for long; NotReady while loading."""
         return Retention(self.recognizer.bank, self._store_of_preferences(), self._clock)
+
+    @property
+    def clock(self) -> Clock:
+        """By which things expire."""
+        return self._clock
 
     def locked(self) -> list[str]:
         """The preferences that a setting decides, which therefore cannot be changed while running."""
@@ -198,6 +204,7 @@ class Service:
             detector=settings.detector,
             pipeline=before.pipeline if before else None,
             when_needed=self._models_when_needed,
+            clock=self._now,
         )
         try:
             self._admit()
@@ -216,6 +223,9 @@ class Service:
                 bank.foreign_photos,
             )
         return recognizer
+
+    def _now(self) -> datetime:
+        return self._clock.now()  # another clock, once it is known when the server last ran
 
     def _load_models(self) -> None:
         self.recognizer.load_models()

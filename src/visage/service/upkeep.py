@@ -238,19 +238,17 @@ class Upkeep:
 
     async def _tick(self, now: datetime) -> None:
         """Keep who was seen, and once a day forget who was not for too long."""
-        recognizer, preferences, retention = (
-            self._service.recognizer,
-            self._service.preferences,
-            self._service.retention,
-        )
+        service = self._service
+        recognizer, preferences, retention = service.recognizer, service.preferences, service.retention
         if preferences.keeps_last_seen:
             await self._lanes.store(recognizer.note_seen)
         if time.monotonic() < self._next_tick:
             return
         self._next_tick = time.monotonic() + _TICK_EVERY_S
+        await self._lanes.store(recognizer.bank.settle, service.clock.now())
         for due in await self._lanes.store(retention.tick, now, preferences.retention_days):
             await self._lanes.store(retention.purge, [due])
-            await self._lanes.account(self._service.audit.append, LOCAL, "purge", due.person.person_id, "ok")
+            await self._lanes.account(service.audit.append, LOCAL, "purge", due.person.person_id, "ok")
             log.info("Forgot person %s, not seen for %d days", due.person.person_id, due.days)
 
 

@@ -7,9 +7,8 @@ as `lanes.py` says, and `BankError` where the bank cannot be read or written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from visage.bank.bank import MemoryBank, Page
 from visage.errors import Forbidden
@@ -139,13 +138,9 @@ class Verbs:
 
         return await self._lanes.read(find)
 
-    async def change(self, person_id: str, function: Callable[[Person], Mapping[str, Any]]) -> Person:
-        """Change what is known of someone: `function` says what, of the person as he is; nobody comes between.
-
-        Raises: PersonNotFound, and what `function` raises.
-        """
-        bank = self._bank
-        return await self._lanes.store(lambda: bank.update(person_id, **function(bank.person(person_id))))
+    async def change(self, person_id: str, function: Callable[[Person], Person]) -> Person:
+        """Change what is known of someone, and nobody comes between; raises as `MemoryBank.change`."""
+        return await self._lanes.store(self._bank.change, person_id, function)
 
     async def forget(self, person_id: str) -> bool:
         """Forget someone; returns and raises as `MemoryBank.forget`."""

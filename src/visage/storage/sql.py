@@ -126,8 +126,7 @@ class SqlStore:
     def update_person(self, person: Person) -> None:
         """As `Store`."""
         with self._transaction() as connection:
-            row = rows.person_row(person, self._key(connection, person.person_id))
-            connection.execute(persons_table.update().where(persons_table.c.person_id == person.person_id), row)
+            self._update(connection, person)
 
     def delete_person(self, person_id: str) -> bool:
         """As `Store`."""
@@ -219,7 +218,8 @@ class SqlStore:
                 rows.embedding_row(person_id, photo_id, model, embeddings[photo_id], self._key(connection, person_id))
                 for photo_id, person_id in owners
             ]
-            connection.execute(embeddings_table.insert(), made)
+            if made:
+                connection.execute(embeddings_table.insert(), made)
 
     def reject(self, counter: CounterExample, undo: Undo) -> None:
         """As `Store`."""
@@ -270,7 +270,7 @@ class SqlStore:
         with self._transaction() as connection:
             traces = _traces(connection, giver)
             self._scrubber.owe(connection)
-            _touch(connection, target)
+            self._update(connection, target)
             keys = (self._key(connection, giver), self._key(connection, taker))
             _give_photos(connection, photos_table.c.person_id == giver, taker, keys)
             _give_corrections(
@@ -298,7 +298,7 @@ class SqlStore:
         with self._transaction() as connection:
             traces = _traces(connection, target.person_id, photo_ids)
             self._scrubber.owe(connection)
-            _touch(connection, target)
+            self._update(connection, target)
             self._give_back(connection, target.person_id, source, (photo_ids, counter_ids, undo_ids), undo_id)
         self._scrub(traces, moved=True)
 
@@ -413,6 +413,10 @@ class SqlStore:
     def _key(self, connection: sa.Connection, person_id: str) -> DataKey:
         query = sa.select(persons_table.c.key).where(persons_table.c.person_id == person_id)
         return self._vault.key(person_id, connection.execute(query).scalar_one())
+
+    def _update(self, connection: sa.Connection, person: Person) -> None:
+        row = rows.person_row(person, self._key(connection, person.person_id))
+        connection.execute(persons_table.update().where(persons_table.c.person_id == person.person_id), row)
 
     def _insert_person(self, connection: sa.Connection, person: Person) -> DataKey:
         key, wrapped = self._vault.new_key(person.person_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -113,7 +114,7 @@ async def update_person(
     if "consent" in sent and change.consent is None and service.preferences.require_consent:
         raise InvalidValue.of("consent", "is needed here, and cannot be removed")
 
-    def changes(person: types.Person) -> dict[str, Any]:
+    def changed(person: types.Person) -> types.Person:
         made: dict[str, Any] = {}
         if "name" in sent:
             if change.name is None:
@@ -125,9 +126,9 @@ async def update_person(
             made["metadata"] = clean_metadata(merge_patch(dict(person.metadata), change.metadata))
         if "consent" in sent:
             made["consent"] = None if change.consent is None else clean_consent(change.consent)
-        return made
+        return replace(person, **made)
 
-    return Envelope(data=people.person(await verbs.change(person_id, changes)))
+    return Envelope(data=people.person(await verbs.change(person_id, changed)))
 
 
 @router.delete(
