@@ -13,8 +13,9 @@ import pytest
 from visage.admin import audit
 from visage.admin.audit import CUT, Audit
 from visage.errors import BankError, InvalidValue
+from visage.storage.folder import FILE_NAME
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.sqlite import open_store
 
 
 @contextmanager

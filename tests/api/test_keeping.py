@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from tests.api.conftest import VISAGE, Server, client, server
 from tests.test_cli import refusal, said, visage
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME
+from visage.storage.folder import FILE_NAME, SET_ASIDE, STAGE_NAME
 
 __all__ = ["client", "server"]
 

@@ -15,7 +15,8 @@ from tests.storage.test_backup import back_up, restore
 from visage.admin.preferences import PreferenceStore
 from visage.bank.bank import MemoryBank
 from visage.service.retention import MARK, SINCE, Retention
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite import open_store
 from visage.types import Consent
 
 NOW = datetime.now(UTC)

@@ -26,8 +26,9 @@ from tests.storage.old_banks import make_old_bank
 from visage.bank.bank import MemoryBank
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import rekeying
+from visage.storage.folder import FILE_NAME, OLD_NAME, SET_ASIDE, STAGE_NAME, lock
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, SET_ASIDE, STAGE_NAME, lock, open_store
+from visage.storage.sqlite import open_store
 from visage.storage.vault import new_key
 
 PASSPHRASE = "four words are good"

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.bank.test_bank import look, photo
-from tests.storage.test_backup import back_up, back_up_raw, fill, names, opened, restore
+from tests.storage import version_1
+from tests.storage.test_backup import back_up, fill, names, opened, restore
 from visage.admin.audit import Audit
 from visage.admin.keys import AccessStore, Role, digest
 from visage.admin.preferences import PreferenceStore
 from visage.errors import BankError, InvalidBackup, UndoNotFound
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import keys, rekeying
+from visage.storage.folder import FILE_NAME, SET_ASIDE, STAGE_NAME, lock
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, lock, open_store, read_key_record
+from visage.storage.sqlite import open_store, read_key_record
 from visage.storage.vault import Vault, key_to_text
 
 
@@ -219,13 +221,7 @@ def crafted(home: Path, path: Path, spoil: Spoil) -> tuple[Path, Path]:
     fill(folder, "Mallory")
     with closing(sqlite3.connect(folder / FILE_NAME)) as file, file:
         spoil(file)
-    key = KeyFile(folder / KEY_FILE_NAME).read()
-    assert key
-    store = open_store(folder)
-    with path.open("wb") as target:
-        store.backup(target, lambda done, total: None)
-    store.close()
-    return path, folder / KEY_FILE_NAME
+    return version_1.back_up(folder, path), folder / KEY_FILE_NAME
 
 
 def test_no_program_comes_with_a_backup(home: Path, tmp_path: Path) -> None:
@@ -288,7 +284,7 @@ def test_a_database_that_only_looks_like_a_bank_is_refused(home: Path, tmp_path:
     fill(tmp_path / "theirs", "Mallory")
     key = tmp_path / "theirs" / KEY_FILE_NAME
     spoil(tmp_path / "theirs" / FILE_NAME)
-    path = back_up_raw(tmp_path / "theirs", tmp_path / "b.visage")
+    path = version_1.back_up(tmp_path / "theirs", tmp_path / "b.visage")
     with pytest.raises(InvalidBackup):
         restore(home, path, secrets=Secrets(key_file=key))
     assert names(home) == ["Ann", "Bob"]
@@ -351,10 +347,8 @@ def test_keys_settings_and_the_audit_log_are_those_of_the_installation(home: Pat
     store = open_store(path.with_suffix(".theirs"))
     AccessStore(store.transaction).add_key(digest("theirs"), "phone", Role.ADMIN)
     Audit(store.transaction, path.with_suffix(".theirs")).append("local", "create_key", "x", "ok")
-    path.unlink()
-    with path.open("wb") as target:
-        store.backup(target, lambda done, total: None)
     store.close()
+    version_1.back_up(path.with_suffix(".theirs"), path)
     restore(home, path, secrets=Secrets(key_file=key))
     store = open_store(home)
     assert [each.key_id for _, each in AccessStore(store.transaction).all_keys()] == [ours.key_id]
@@ -369,7 +363,7 @@ def test_keys_of_a_backup_are_revoked_where_nobody_knows_which_of_them_were(home
     store = open_store(home)
     AccessStore(store.transaction).add_key(digest("one"), "phone", Role.ADMIN)
     store.close()
-    path = back_up(home, tmp_path / "b.visage")
+    path = version_1.back_up(home, tmp_path / "b.visage")
     (home / FILE_NAME).write_bytes(b"broken" * 1000)
     done = restore(home, path)
     assert (done.keys_revoked, done.old_was_readable) == (1, False)

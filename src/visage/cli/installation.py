@@ -27,8 +27,9 @@ from visage.recognition import calibration
 from visage.service.opening import open_recognizer
 from visage.service.service import key_source
 from visage.settings import Settings
+from visage.storage.folder import FILE_NAME, OLD_NAME
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, open_store
+from visage.storage.sqlite import open_store
 from visage.vision import models, weights
 from visage.vision.image import Limits
 

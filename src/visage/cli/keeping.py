@@ -24,7 +24,8 @@ from visage.errors import InstallationError, VisageError
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.service.service import key_source
 from visage.storage import backup as backups
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, clear_stage, lock, open_store
+from visage.storage.folder import FILE_NAME, SET_ASIDE, clear_stage, lock
+from visage.storage.sqlite import open_store
 
 Report = Callable[[int, int], None]
 

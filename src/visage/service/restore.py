@@ -1,7 +1,7 @@
 """A bank from a backup: checked in a folder of its own, then put in place by renaming one file.
 
-A backup may have been made by anybody: its rows are copied into a database of our own making (`foreign.py`), and
-where its key is not the key of the bank that is here, the bank gets a new one that nobody has seen.
+A backup may have been made by anybody: its records are written into a database of our own making, and where its key
+is not the key of the bank that is here, the bank gets a new one that nobody has seen.
 
 What must not go back with the bank is carried over from the present one: who was forgotten stays forgotten, and API
 keys, sessions, settings and the audit log are those of this installation. Where there is no present one, or it cannot
@@ -32,23 +32,17 @@ from visage.bank.store import Erasure, from_micros, to_micros
 from visage.durable import sync
 from visage.errors import BankError, InvalidBackup
 from visage.service.retention import SINCE
-from visage.storage import keys
-from visage.storage.backup import BackupHeader, read_backup, read_header
+from visage.storage import keys, records
+from visage.storage.backup import DATABASE, BackupHeader, read_header, read_pieces
+from visage.storage.folder import FILE_NAME, RAW_NAME, SET_ASIDE, STAGE_NAME, clear_stage, journal_of, make_stage
 from visage.storage.foreign import copy_rows
+from visage.storage.keyring import key_record
 from visage.storage.keys import KeyRecord, KeySource
+from visage.storage.loading import UNREADABLE
 from visage.storage.schema import erasures_table, persons_table, photos_table
-from visage.storage.sql import UNREADABLE, SqlStore, key_record
-from visage.storage.sqlite import (
-    FILE_NAME,
-    RAW_NAME,
-    SET_ASIDE,
-    STAGE_NAME,
-    clear_stage,
-    connect,
-    journal_of,
-    make_stage,
-    open_store,
-)
+from visage.storage.sql import SqlStore
+from visage.storage.sqlite import make_empty, open_store
+from visage.storage.sqlite_database import connect
 from visage.storage.vault import Slot, Vault, key_from_text, key_to_text, new_key, passphrase_slot, recovery_slot
 
 log = logging.getLogger("visage")
@@ -125,7 +119,7 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
         backup: the file; may lie in the staging folder.
         home: where the key of the bank in that directory comes from.
         secrets: what opens the backup, where that is something else.
-        on_progress: is told how many bytes of how many are done.
+        on_progress: is told how much of how much is done.
 
     Raises:
         InvalidBackup: it is none, is damaged, of a newer version, or does not open.
@@ -136,23 +130,35 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
     try:
         clear_stage(data_dir, keep=backup)
         folder = make_stage(data_dir)
-        raw = folder / RAW_NAME
-        descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            read_backup(backup, master_key, file, on_progress)
-        copy_rows(raw, folder, Vault(master_key))
-        keys.erase_file(raw)
+        if header.version == DATABASE:
+            _stage_database(folder, backup, master_key, on_progress)
+        else:
+            make_empty(folder, Vault(master_key), record=header.record)
     except OSError as exc:
         raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     try:
         store = _open_staged(data_dir, master_key)
         try:
-            faults = tuple(store.check())
+            faults: tuple[str, ...] = ()
+            if header.version != DATABASE:
+                faults = store.fill(records.unpack(read_pieces(backup, master_key, on_progress)))
+            faults += tuple(store.check())
         finally:
             store.close()
     except BankError as exc:
         raise InvalidBackup(f"The bank in this backup does not open. {exc.message}") from exc
     return Staged(data_dir, header, master_key, opened_by, secrets, faults)
+
+
+def _stage_database(folder: Path, backup: Path, master_key: bytes, on_progress: Progress) -> None:
+    """The bank of a backup of version 1, which holds a database."""
+    raw = folder / RAW_NAME
+    descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        for piece in read_pieces(backup, master_key, on_progress):
+            file.write(piece)
+    copy_rows(raw, folder, Vault(master_key))
+    keys.erase_file(raw)
 
 
 def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:

@@ -25,8 +25,8 @@ from visage.service.opening import open_recognizer
 from visage.service.restore import Restored, Secrets, Staged, put_in_place, stage
 from visage.service.retention import Retention
 from visage.settings import Settings
+from visage.storage.folder import make_stage
 from visage.storage.keys import KeySource
-from visage.storage.sqlite import make_stage
 from visage.vision.image import Limits
 from visage.vision.work import Work
 

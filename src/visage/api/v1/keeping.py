@@ -24,7 +24,7 @@ from visage.service.archive import write_archive
 from visage.service.restore import Secrets
 from visage.service.service import Service
 from visage.storage.backup import backup_name
-from visage.storage.sqlite import UPLOAD_NAME, clear_stage
+from visage.storage.folder import UPLOAD_NAME, clear_stage
 
 router = APIRouter(tags=["keeping"])
 
