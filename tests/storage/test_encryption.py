@@ -108,9 +108,18 @@ def look192(seed: int) -> NDArray[np.float32]:
     return vector / np.float32(np.linalg.norm(vector))
 
 
-def test_forgetting_leaves_not_even_the_ciphertext(open_bank: Callable[[], MemoryBank], tmp_path: Path) -> None:
-    """Among many others, whose coming and going moves rows from page to page."""
+def test_forgetting_leaves_not_even_the_ciphertext(
+    open_bank: Callable[[], MemoryBank], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many others, whose coming and going moves rows from page to page. The file is not written anew for it."""
     bank = open_bank()
+    statements: list[str] = []
+    original = sqlite_database.outside_transaction
+    monkeypatch.setattr(
+        sqlite_database,
+        "outside_transaction",
+        lambda engine, statement: (statements.append(statement), original(engine, statement)),
+    )
     rng = np.random.default_rng(0)
     people = []
     for seed in range(40):
@@ -136,6 +145,7 @@ def test_forgetting_leaves_not_even_the_ciphertext(open_bank: Callable[[], Memor
         assert not [piece for piece in pieces if piece in everything]
         with pytest.raises(PersonNotFound):
             bank.person(person_id)
+    assert set(statements) == {"PRAGMA user_version=0"}
     assert open_bank().check() == []
     assert open_bank().person_count == len(people) - 15
 

@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any
 
 import httpx
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from visage.api.app import PREFIX
 from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
@@ -264,8 +264,8 @@ def _say_restored(reply: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _progress(text: str) -> Iterator[Report]:
-    """A bar that is told how many bytes of how many are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    """A bar that is told how much of how much is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, console=err) as progress:
         task = progress.add_task(text, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
