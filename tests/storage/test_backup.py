@@ -44,7 +44,8 @@ def fill(folder: Path, *names: str, source: KeySource | None = None) -> dict[str
 def names(folder: Path, source: KeySource | None = None) -> list[str]:
     bank = opened(folder, source)
     try:
-        assert bank.check() == []
+        # A bank that was set aside has forgotten without its key, and says so where it is put back by hand.
+        assert [fault for fault in bank.check() if "without its key" not in fault] == []
         return sorted(person.name for person in bank.persons(limit=1000).persons)
     finally:
         bank.close()

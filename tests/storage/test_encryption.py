@@ -115,11 +115,12 @@ def test_forgetting_leaves_not_even_the_ciphertext(
     bank = open_bank()
     statements: list[str] = []
     original = sqlite_database.outside_transaction
-    monkeypatch.setattr(
-        sqlite_database,
-        "outside_transaction",
-        lambda engine, statement: (statements.append(statement), original(engine, statement)),
-    )
+
+    def watch(engine: sa.Engine, statement: str) -> None:
+        statements.append(statement)
+        original(engine, statement)
+
+    monkeypatch.setattr(sqlite_database, "outside_transaction", watch)
     rng = np.random.default_rng(0)
     people = []
     for seed in range(40):

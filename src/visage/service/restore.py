@@ -180,6 +180,8 @@ def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
         try:
             with store.transaction() as connection:
                 revoked = _take_over(connection, present)
+            if present:  # nor can a backup have forgotten whom it knows: that would reach every other backup
+                store.drop_erasures(present.known)
             forgotten = store.apply_erasures(present.erasures) if present else 0
             thin = store.without_photos()
             # Whom the backup has not seen for long is not forgotten for that: the days are counted anew.
@@ -279,8 +281,6 @@ def _read_present(data_dir: Path) -> _Present | None:
 def _take_over(connection: sa.Connection, present: _Present | None) -> int:
     """Keys, sessions, settings and the audit log are the installation's, not the backup's.
 
-    Nor can a backup have forgotten whom the bank that is here knows: that would reach every other backup.
-
     Returns: how many of the backup's API keys were revoked.
     """
     if present is None:
@@ -288,9 +288,6 @@ def _take_over(connection: sa.Connection, present: _Present | None) -> int:
         good = keys_table.c.revoked_at.is_(None)
         now = to_micros(datetime.now(UTC))
         return connection.execute(keys_table.update().where(good), {"revoked_at": now}).rowcount
-    if present.known:
-        known = erasures_table.c.erased_id == sa.bindparam("known")
-        connection.execute(erasures_table.delete().where(known), [{"known": each} for each in present.known])
     replace_audit(connection, present.rows[audit_table.name])
     for table in (sessions_table, keys_table, preferences_table):
         connection.execute(table.delete())

@@ -73,13 +73,13 @@ def absorbed(connection: sa.Connection, person_id: str) -> list[str]:
     return found
 
 
-def erase(connection: sa.Connection, erased: Collection[str]) -> int:
+def erase(connection: sa.Connection, erased: Collection[str]) -> tuple[int, bool]:
     """Remove what was forgotten from an older bank; no key is needed for that.
 
     A bank of an older schema does not tell what a merge has moved: there, whoever holds somebody who was forgotten
     goes as well.
 
-    Returns: how many persons and photos were still there.
+    Returns: how many persons and photos were still there; whether anything was removed.
     """
     inspector = sa.inspect(connection)
     tables = set(inspector.get_table_names())
@@ -97,12 +97,13 @@ def erase(connection: sa.Connection, erased: Collection[str]) -> int:
                 holder = targets.get(holder)
     if there[merges_table]:
         _close_chains(connection, gone)
-    count = 0
+    count = total = 0
     for column in _ERASED_BY:
         if column.name in there[column.table]:
             removed = sum(delete(connection, column, some) for some in _batches(sorted(gone)))
             count += removed if column.table in (persons_table, photos_table) else 0
-    return count
+            total += removed
+    return count, total > 0
 
 
 def delete(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> int:

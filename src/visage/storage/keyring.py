@@ -19,7 +19,7 @@ def key_record(connection: sa.Connection) -> KeyRecord:
     Raises:
         BankError: nothing.
     """
-    row = connection.execute(sa.select(vault_table)).one_or_none()
+    row = connection.execute(sa.select(vault_table.c.bank_id, vault_table.c.key_check)).one_or_none()
     wrapped = connection.execute(sa.select(persons_table.c.person_id, persons_table.c.key))
     if row is None:
         raise BankError("The bank's record of its key is missing. It was left untouched; restore a backup")

@@ -24,7 +24,7 @@ from visage.bank.store import (
     to_micros,
 )
 from visage.errors import BankError, DamagedPerson
-from visage.storage import records, rows
+from visage.storage import digest, records, rows
 from visage.storage.backup import BackupWriter
 from visage.storage.erasing import absorbed, belongings, delete, erase, note_erased, traces
 from visage.storage.keyring import insert_slots, key_record, read_slots
@@ -116,21 +116,22 @@ class SqlStore:
 
     def delete_person(self, person_id: str) -> bool:
         """As `Store`."""
-        with self._changing(person_id) as connection:
+        with self._transaction() as connection:
             others = absorbed(connection, person_id)
-            theirs = belongings(connection, person_id)
+            erased = [person_id, *others, *belongings(connection, person_id)]
             left = traces(connection, person_id)
-            self._database.owe(connection)
-            if not connection.execute(persons_table.delete().where(persons_table.c.person_id == person_id)).rowcount:
-                raise DamagedPerson.of(person_id, "id")
-            delete(connection, merges_table.c.source_id, others)
-            now = datetime.now(UTC)
-            note_erased(connection, [Erasure(each, now) for each in (person_id, *others, *theirs)])
+            with self._following(connection, erased):
+                self._database.owe(connection)
+                if not delete(connection, persons_table.c.person_id, [person_id]):
+                    raise DamagedPerson.of(person_id, "id")
+                delete(connection, merges_table.c.source_id, others)
+                now = datetime.now(UTC)
+                note_erased(connection, [Erasure(each, now) for each in erased])
         return self._scrub(left)
 
     def delete_photo(self, person: Person, photo_id: str) -> bool:
         """As `Store`."""
-        with self._changing(person.person_id) as connection:
+        with self._changing(person.person_id, photo_id) as connection:
             left = traces(connection, person.person_id, [photo_id])
             self._database.owe(connection)
             _touch(connection, person)
@@ -148,13 +149,19 @@ class SqlStore:
     def apply_erasures(self, erasures: Sequence[Erasure]) -> int:
         """As `Store`."""
         erased = {erasure.erased_id for erasure in erasures}
-        with self._transaction() as connection:
+        with self._transaction() as connection, self._following(connection, None):
             self._database.owe(connection)
             self._part(connection, erased)
-            count = erase(connection, erased)
+            count, _ = erase(connection, erased)
             note_erased(connection, erasures)
         self._scrub(None)
         return count
+
+    def drop_erasures(self, ids: Collection[str]) -> None:
+        """Let nobody have forgotten these."""
+        with self._changing(*ids) as connection:
+            for each in ids:
+                delete(connection, erasures_table.c.erased_id, [each])
 
     def without_photos(self) -> int:
         """How many persons have none."""
@@ -200,12 +207,12 @@ class SqlStore:
         query = sa.select(columns.photo_id, columns.person_id).where(columns.photo_id.in_(list(embeddings)))
         with self._transaction() as connection:
             owners = [(row.photo_id, row.person_id) for row in connection.execute(query)]
-            self._note_changed(person_id for _, person_id in owners)
             made = [
                 rows.embedding_row(person_id, photo_id, model, embeddings[photo_id], self._key(connection, person_id))
                 for photo_id, person_id in owners
             ]
-            connection.execute(embeddings_table.insert(), made)
+            with self._following(connection, [person_id for _, person_id in owners]):
+                connection.execute(embeddings_table.insert(), made)
 
     def reject(self, counter: CounterExample, undo: Undo) -> None:
         """As `Store`."""
@@ -216,10 +223,7 @@ class SqlStore:
 
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
-            self._note_owners(connection, [undo_id], [counter_id])
-            delete(connection, counter_examples_table.c.counter_id, [counter_id])
-            delete(connection, undos_table.c.undo_id, [undo_id])
+        self.settle([undo_id], [counter_id])
 
     def teach(self, person: Person, photos: Sequence[StoredPhoto], undo: Undo) -> None:
         """As `Store`."""
@@ -231,7 +235,7 @@ class SqlStore:
 
     def unteach(self, person: Person, photo_ids: Sequence[str], undo_id: str) -> bool:
         """As `Store`."""
-        with self._changing(person.person_id) as connection:
+        with self._changing(person.person_id, *photo_ids) as connection:
             left = traces(connection, person.person_id, photo_ids)
             if photo_ids:
                 self._database.owe(connection)
@@ -244,7 +248,8 @@ class SqlStore:
 
     def note_seen(self, times: Mapping[str, datetime | None]) -> None:
         """As `Store`."""
-        with self._changing(*times) as connection:
+        with self._transaction() as connection:
+            self._note_changed(times)
             for person_id, seen in times.items():
                 connection.execute(
                     persons_table.update().where(persons_table.c.person_id == person_id),
@@ -291,10 +296,16 @@ class SqlStore:
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """As `Store`."""
+        gone = ((undos_table.c.undo_id, undo_ids), (counter_examples_table.c.counter_id, counter_ids))
         with self._transaction() as connection:
-            self._note_owners(connection, undo_ids, counter_ids)
-            delete(connection, undos_table.c.undo_id, undo_ids)
-            delete(connection, counter_examples_table.c.counter_id, counter_ids)
+            owners = {
+                owner
+                for column, ids in gone
+                for owner in connection.scalars(sa.select(column.table.c.person_id).where(column.in_(ids)))
+            }
+            with self._following(connection, owners):
+                for column, ids in gone:
+                    delete(connection, column, ids)
 
     def check(self) -> list[str]:
         """As `Store`."""
@@ -303,7 +314,7 @@ class SqlStore:
             loading = Loading(connection, self._vault)
             faults += loading.contents(None).faults
             faults += loading.picture_faults()
-        return faults
+            return faults + digest.faults(connection, self._vault)
 
     def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
         """As `Store`: person by person, so that nobody waits; whoever is changed meanwhile is written again, the last
@@ -351,7 +362,7 @@ class SqlStore:
         Raises:
             InvalidBackup: the records are none.
         """
-        with self._transaction() as connection:
+        with self._transaction() as connection, self._following(connection, None):
             return records.fill(connection, self._vault, found)
 
     def close(self) -> None:
@@ -415,6 +426,7 @@ class SqlStore:
                 vault_table.update(),
                 {"key_check": vault.key_check(bank_id), "key_since": to_micros(datetime.now(UTC))},
             )
+            digest.renew(connection, vault)
         self._vault = vault
         self._scrub(None)
 
@@ -498,23 +510,24 @@ class SqlStore:
         return self._database.transaction()
 
     @contextmanager
-    def _changing(self, *person_ids: str) -> Iterator[sa.Connection]:
-        """A transaction that changes what is kept of these persons: a backup that is being written hears of it."""
-        with self._transaction() as connection:
-            self._note_changed(person_ids)
+    def _changing(self, *ids: str) -> Iterator[sa.Connection]:
+        """A transaction that changes what belongs to these ids, as `_following`."""
+        with self._transaction() as connection, self._following(connection, ids):
             yield connection
+
+    @contextmanager
+    def _following(self, connection: sa.Connection, ids: Collection[str] | None) -> Iterator[None]:
+        """Let the digest, and a backup that is being written, follow a change of what belongs to these ids: of
+        persons, and of what is erased. None: of anything."""
+        self._note_changed(ids or ())
+        before = digest.of_rows(connection, self._vault, ids)
+        yield
+        digest.move_on(connection, self._vault, before, digest.of_rows(connection, self._vault, ids))
 
     def _note_changed(self, person_ids: Iterable[str]) -> None:
         ids = list(person_ids)
         for watch in self._watches:
             watch.update(ids)
-
-    def _note_owners(self, connection: sa.Connection, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
-        for column, ids in ((undos_table.c.undo_id, undo_ids), (counter_examples_table.c.counter_id, counter_ids)):
-            if self._watches:
-                self._note_changed(
-                    connection.scalars(sa.select(column.table.c.person_id).where(column.in_(ids))).all()
-                )
 
     @contextmanager
     def _watching(self) -> Iterator[set[str]]:

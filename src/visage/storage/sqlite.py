@@ -25,7 +25,7 @@ from alembic.script import ScriptDirectory
 from visage.bank.store import to_micros
 from visage.durable import sync, sync_descriptor
 from visage.errors import BankError
-from visage.storage import keys
+from visage.storage import digest, keys
 from visage.storage.folder import DRAFT_NAME, FILE_NAME, OLD_NAME, clear_stage, journal_of, lock, set_aside
 from visage.storage.keyring import insert_slots, key_record
 from visage.storage.keys import KeyRecord, KeySource
@@ -40,6 +40,7 @@ log = logging.getLogger("visage")
 ENCRYPTED_SINCE = "0003"
 """The first revision of the schema whose values are sealed."""
 
+_DIGEST_SINCE = "0008"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -202,6 +203,9 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
         _migrate(engine, vault)
         if record is None:
             _give_key(engine, vault, source)
+        elif revision < _DIGEST_SINCE:
+            with engine.begin() as connection:
+                digest.renew(connection, vault)
         outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
     finally:
         engine.dispose()
@@ -287,3 +291,4 @@ def _note_key(engine: sa.Engine, vault: Vault, bank_id: str, slots: Sequence[Slo
     with engine.begin() as connection:
         connection.execute(vault_table.insert(), row)
         insert_slots(connection, slots)
+        digest.renew(connection, vault)

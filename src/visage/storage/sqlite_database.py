@@ -18,11 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from visage.errors import BankError, NotReady
-from visage.storage import traces
+from visage.storage import digest, traces
 from visage.storage.erasing import erase
 from visage.storage.folder import FILE_NAME, OLD_NAME, is_staged, set_aside, still_locked
 from visage.storage.keys import erase_file
-from visage.storage.schema import erasures_table
+from visage.storage.schema import erasures_table, vault_table
 
 log = logging.getLogger("visage")
 
@@ -137,8 +137,11 @@ def _forget_in(path: Path, erased: Sequence[str]) -> bool:
     other = connect(path)
     try:
         with other.begin() as connection:
-            if erase(connection, erased):
+            _, removed = erase(connection, erased)
+            if removed:
                 connection.exec_driver_sql("PRAGMA user_version=1")
+                if "digest" in {column["name"] for column in sa.inspect(connection).get_columns(vault_table.name)}:
+                    connection.execute(vault_table.update(), {"digest": digest.UNKNOWN})
             owed = connection.exec_driver_sql("PRAGMA user_version").scalar()
         if owed:
             outside_transaction(other, "VACUUM")
