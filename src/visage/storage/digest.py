@@ -83,8 +83,8 @@ def faults(connection: sa.Connection, vault: Vault) -> list[str]:
     if is_right:
         return []
     return [
-        "Rows of the bank were put back, removed or damaged, and not by Visage. Restore a backup, or look whether all "
-        "is right: `visage key rotate` takes it as it is now"
+        "Rows of the bank were put back, removed or damaged, and not by Visage. Restore a backup, or look whether "
+        "all is right: `visage key rotate` takes it as it is now"
     ]
 
 
