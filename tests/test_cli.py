@@ -28,8 +28,9 @@ from visage import __version__, cli
 from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
+from visage.storage.folder import FILE_NAME
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.sqlite import open_store
 from visage.vision import fetch, models, weights
 from visage.vision.embed import MODEL_NAME, unit
 from visage.vision.image import encode_jpeg

@@ -10,8 +10,9 @@ import pytest
 
 from tests.storage.killing import fill, names
 from tests.test_cli import desk, refusal, said, visage
+from visage.storage.folder import FILE_NAME
 from visage.storage.keys import KeySource
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.sqlite import open_store
 from visage.storage.vault import key_to_text, new_key
 
 __all__ = ["desk"]

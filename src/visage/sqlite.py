@@ -46,6 +46,7 @@ def connect(path: Path, application_id: int, *, fresh: bool = False, foreign_key
                 "synchronous=FULL",
                 "secure_delete=ON",
                 "temp_store=MEMORY",
+                "fullfsync=ON",  # macOS: to the disk, as `durable.py` does
                 f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
             ):
                 connection.execute(f"PRAGMA {pragma}")
@@ -68,13 +69,22 @@ def code_of(exc: BaseException) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def in_words(exc: BaseException, file_name: str) -> str:
-    """What a carer can do something about, by the error's code: its text may hold what somebody typed."""
+def in_words(exc: BaseException, what: str, remedy: str = "") -> str:
+    """What a carer can do something about, by the error's code: its text may hold what somebody typed.
+
+    Args:
+        exc: of SQLite, or of SQLAlchemy about one.
+        what: is concerned.
+        remedy: where it is damaged.
+    """
     code = code_of(exc)
+    # A table or column that is missing has no code of its own; there the text is SQLite's, with a name that is ours.
+    said = str(getattr(exc, "orig", exc))
+    is_missing = code == sqlite3.SQLITE_ERROR and said.startswith(("no such table", "no such column"))
     if code == sqlite3.SQLITE_FULL:
         return "The disk is full; nothing was changed"
     if code in _READ_ONLY:
-        return f"{file_name} cannot be written; check the rights of the data directory"
-    if code in _DAMAGED:
-        return f"{file_name} is damaged. It was left untouched"
-    return f"{file_name} cannot be read or written; nothing was changed"
+        return f"{what} cannot be written; check the rights of the data directory"
+    if is_missing or code in _DAMAGED:
+        return f"{what} is damaged. It was left untouched{remedy}"
+    return f"{what} cannot be read or written; nothing was changed"

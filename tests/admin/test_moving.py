@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.admin.before import HEAD, SECRETS, TOKEN, unpack
-from tests.storage.test_backup import back_up, back_up_raw, fill, names, restore
+from tests.storage import version_1
+from tests.storage.test_backup import back_up, fill, names, restore
 from visage.admin.access import Access
 from visage.admin.audit import Audit, AuditCheck
 from visage.admin.database import open_database
@@ -21,9 +22,10 @@ from visage.admin.sqlite import FILE_NAME
 from visage.clock import Clock
 from visage.errors import BankError, Unauthenticated
 from visage.service.restore import Secrets
-from visage.storage import sqlite as storage
+from visage.storage import folder as storage
+from visage.storage.folder import OLD_NAME
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import OLD_NAME, open_store
+from visage.storage.sqlite import open_store
 
 TABLES = {"access_keys", "access_sessions", "audit", "preferences"}
 
@@ -141,7 +143,7 @@ def test_a_bank_of_before_that_a_restore_replaces_keeps_its_keys(tmp_path: Path)
 
 def test_a_backup_of_before_brings_people_and_nothing_else(tmp_path: Path) -> None:
     before = unpack(tmp_path / "before")
-    path = back_up_raw(before, tmp_path / "b.visage")
+    path = version_1.back_up(before, tmp_path / "b.visage")
     secrets = Secrets(key_file=before / KEY_FILE_NAME)
     restore(tmp_path / "new", path, secrets=secrets)
     fill(tmp_path / "home", "Cid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -19,7 +20,7 @@ from websockets.sync.client import connect
 from tests.api.conftest import VISAGE, Server, client, server
 from tests.test_cli import refusal, said, visage
 from visage.admin.sqlite import FILE_NAME as ADMIN_FILE
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME
+from visage.storage.folder import FILE_NAME, SET_ASIDE, STAGE_NAME
 
 __all__ = ["client", "server"]
 
@@ -252,3 +253,22 @@ def test_the_command_talks_to_a_server(
     assert "--url" in visage("restore", tmp_path / "b.visage", *local, "--yes").stderr
     said(visage("restore", tmp_path / "b.visage", "--yes", "--url", server.url))
     assert names(client) == ["Barack"]
+
+
+def test_a_restore_that_breaks_off_leaves_no_traceback_in_the_log(server: Server, client: httpx.Client) -> None:
+    head = b"POST /api/v1/restore HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    port = int(server.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+        line.sendall(head + part + bytes(100_000))
+        staged = server.data_dir / "staging" / "upload"
+        while not staged.exists():
+            assert client.get("/health").status_code == 200
+    while staged.exists():
+        assert client.get("/health").status_code == 200
+    while (reply := restore(client, b"x")).status_code == 429:  # until the first one has let go
+        pass
+    assert reply.json()["error"]["code"] == "INVALID_BACKUP"
+    log = (server.data_dir.parent / "server.log").read_text()
+    assert "Traceback" not in log

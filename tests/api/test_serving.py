@@ -25,7 +25,7 @@ from visage.api.wire.listening import Connections, Gate, listen
 from visage.api.wire.middleware import RequestId
 from visage.api.wire.security import keys_required
 from visage.settings import Settings
-from visage.storage.sqlite import FILE_NAME
+from visage.storage.folder import FILE_NAME
 
 ADDRESSES = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 

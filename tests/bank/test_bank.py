@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from visage.bank.bank import MemoryBank, name_key
 from visage.errors import BankError, InvalidValue, LastPhoto, PhotoNotFound
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite import open_store
 from visage.types import Embedding, Issue, NewPhoto, Person, Quality
 
 MODEL, DIMENSION = "test-model", 16

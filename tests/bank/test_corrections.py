@@ -22,8 +22,9 @@ from tests.bank.test_bank import DIMENSION, MODEL, look, photo
 from visage.bank.bank import MemoryBank
 from visage.bank.store import person_to_json
 from visage.errors import BankError, CannotUndo, DamagedPerson, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
-from visage.storage import sqlite
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage import sqlite, sqlite_database
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite import open_store
 from visage.types import Consent, NewPhoto, Person, Quality, Undo
 
 OPENER = Callable[..., MemoryBank]
@@ -710,7 +711,7 @@ def test_photos_stay_in_the_order_of_registering(open_bank: OPENER) -> None:
 
 def test_a_bank_of_the_first_version_opens_and_can_be_corrected(open_bank: OPENER, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).touch()
-    engine = sqlite.connect(tmp_path / FILE_NAME, fresh=True)
+    engine = sqlite_database.connect(tmp_path / FILE_NAME, fresh=True)
     config = Config()
     config.set_main_option("script_location", str(sqlite._MIGRATIONS))
     with engine.begin() as connection:

@@ -19,7 +19,8 @@ from visage.errors import FaceNotUsable, NoFaceDetected, PersonNotFound, Sightin
 from visage.recognition.decision import Likeness
 from visage.recognition.recognizer import Recognizer
 from visage.recognition.sightings import Sightings
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite import open_store
 from visage.types import Issue, NewPhoto, Quality, Status, Undo
 from visage.vision.embed import DIMENSION
 from visage.vision.pipeline import Pipeline

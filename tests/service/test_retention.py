@@ -16,7 +16,8 @@ from visage.admin.database import Database, open_database
 from visage.admin.preferences import PreferenceStore
 from visage.bank.bank import MemoryBank
 from visage.service.retention import MARK, SINCE, Retention
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite import open_store
 from visage.types import Consent
 
 NOW = datetime.now(UTC)

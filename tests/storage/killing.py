@@ -29,8 +29,9 @@ from visage.admin.database import open_database
 from visage.bank.bank import MemoryBank
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import rekeying
+from visage.storage.folder import FILE_NAME, OLD_NAME, SET_ASIDE, STAGE_NAME, lock
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, SET_ASIDE, STAGE_NAME, lock, open_store
+from visage.storage.sqlite import open_store
 from visage.storage.vault import new_key
 
 PASSPHRASE = "four words are good"

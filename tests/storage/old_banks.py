@@ -12,7 +12,8 @@ from alembic import command
 from tests.bank.test_bank import MODEL, look, photo
 from visage.bank.store import person_to_json
 from visage.storage import sqlite
-from visage.storage.sqlite import FILE_NAME
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite_database import connect
 from visage.types import Person
 
 MADE = datetime(2025, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -22,7 +23,7 @@ def make_old_bank(folder: Path, revision: str = "0002") -> list[Person]:
     """Ann and Bob, with a photo each; Ann has a rejected look, and an undo of that."""
     folder.mkdir(exist_ok=True)
     (folder / FILE_NAME).touch()
-    engine = sqlite.connect(folder / FILE_NAME, fresh=True)
+    engine = connect(folder / FILE_NAME, fresh=True)
     config = sqlite._alembic()
     with engine.begin() as connection:
         config.attributes["connection"] = connection

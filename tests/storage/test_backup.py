@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import sqlite3
 import threading
@@ -13,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.bank.test_bank import DIMENSION, MODEL, photo
+from tests.storage import version_1
 from visage.bank.bank import MemoryBank
 from visage.errors import BankError, InvalidBackup, NotReady
 from visage.service.restore import Restored, Secrets, put_in_place, stage
 from visage.storage import backup, rekeying
-from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeyRecord, KeySource
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, lock, open_store
+from visage.storage.folder import FILE_NAME, SET_ASIDE, STAGE_NAME, lock
+from visage.storage.keys import KEY_FILE_NAME, KeyRecord, KeySource
+from visage.storage.sqlite import open_store
 from visage.storage.vault import TAG_BYTES, Vault, new_key, passphrase_slot
 
 PASSPHRASE = "four words are good"
@@ -41,8 +42,9 @@ def fill(folder: Path, *names: str, source: KeySource | None = None) -> dict[str
 def names(folder: Path, source: KeySource | None = None) -> list[str]:
     bank = opened(folder, source)
     try:
-        assert bank.check() == []
-        return sorted(person.name for person in bank.persons().persons)
+        # A bank that was set aside has forgotten without its key, and says so where it is put back by hand.
+        assert [fault for fault in bank.check() if "without its key" not in fault] == []
+        return sorted(person.name for person in bank.persons(limit=1000).persons)
     finally:
         bank.close()
 
@@ -223,78 +225,63 @@ def test_no_byte_of_a_backup_can_be_changed(home: Path, tmp_path: Path) -> None:
     assert not list(home.glob(f"{SET_ASIDE}*"))
 
 
+def sealed(path: Path, data: bytes, key: bytes) -> Path:
+    """A backup file with this in it."""
+    record = KeyRecord("id", Vault(key).key_check("id"), [], ())
+    with path.open("wb") as file:
+        writer = backup.BackupWriter(file, Vault(key), record, persons=0, photos=0)
+        for start in range(0, len(data), 300_001):
+            writer.write(data[start : start + 300_001])
+        writer.close()
+    return path
+
+
 def test_a_backup_that_asks_for_terabytes_to_open_is_refused(tmp_path: Path) -> None:
     record = KeyRecord("id", b"x", [passphrase_slot(PASSPHRASE, Vault(new_key()), "id")], ())
     record.slots[0].parameters["memory_kib"] = 2**31
     with (tmp_path / "b").open("wb") as file:
-        data, vault = io.BytesIO(b"x"), Vault(new_key())
-        backup.write_backup(file, data, vault, record, persons=0, photos=0, on_progress=lambda a, b: None)
+        backup.BackupWriter(file, Vault(new_key()), record, persons=0, photos=0).close()
     with pytest.raises(InvalidBackup):
         backup.read_header(tmp_path / "b")
 
 
 def test_a_backup_of_a_newer_version_is_refused(home: Path, tmp_path: Path) -> None:
     content = bytearray(back_up(home, tmp_path / "b.visage").read_bytes())
-    content[8] = 2
+    content[8] = 3
     (tmp_path / "b.visage").write_bytes(content)
     with pytest.raises(InvalidBackup, match="newer"):
         restore(home, tmp_path / "b.visage")
     with closing(sqlite3.connect(home / FILE_NAME)) as file:
         file.execute("UPDATE alembic_version SET version_num = '9999'")
         file.commit()
-    record = backup.read_header(back_up_raw(home, tmp_path / "d.visage")).record
-    assert record.bank_id
+    version_1.back_up(home, tmp_path / "d.visage")
     with pytest.raises(InvalidBackup, match="newer"):
         restore(tmp_path / "new", tmp_path / "d.visage", secrets=Secrets(key_file=home / KEY_FILE_NAME))
-
-
-def back_up_raw(folder: Path, path: Path) -> Path:
-    """A backup of a bank that this version would not open."""
-    key = KeyFile(folder / KEY_FILE_NAME).read()
-    assert key
-    vault = Vault(key)
-    record = KeyRecord("id", vault.key_check("id"), [], ())
-    with path.open("wb") as target, (folder / FILE_NAME).open("rb") as database:
-        backup.write_backup(target, database, vault, record, persons=0, photos=0, on_progress=lambda a, b: None)
-    return path
 
 
 @pytest.mark.parametrize("size", [1, backup.PIECE_BYTES - 1, backup.PIECE_BYTES, 2 * backup.PIECE_BYTES + 5])
 def test_any_size_comes_back(tmp_path: Path, size: int) -> None:
     key, data = new_key(), os.urandom(size)
-    record = KeyRecord("id", Vault(key).key_check("id"), [], ())
     told: list[tuple[int, int]] = []
-    with (tmp_path / "b").open("wb") as file:
-        backup.write_backup(
-            file,
-            io.BytesIO(data),
-            Vault(key),
-            record,
-            persons=0,
-            photos=0,
-            on_progress=lambda done, total: told.append((done, total)),
-        )
+    path = sealed(tmp_path / "b", data, key)
+    found = b"".join(backup.read_pieces(path, key, lambda done, total: told.append((done, total))))
+    assert found == data
     assert told[-1] == (size, size)
-    found = io.BytesIO()
-    backup.read_backup(tmp_path / "b", key, found, lambda done, total: None)
-    assert found.getvalue() == data
-    backup.verify_checksum(tmp_path / "b")
+    backup.verify_checksum(path)
 
 
 def test_pieces_cannot_change_places(tmp_path: Path) -> None:
     """Not even by someone who makes the checksum right again."""
     key = new_key()
-    record = KeyRecord("id", Vault(key).key_check("id"), [], ())
-    with (tmp_path / "b").open("wb") as file:
-        data = io.BytesIO(os.urandom(2 * backup.PIECE_BYTES))
-        backup.write_backup(file, data, Vault(key), record, persons=0, photos=0, on_progress=lambda a, b: None)
+    sealed(tmp_path / "b", os.urandom(2 * backup.PIECE_BYTES), key)
     start = backup.read_header(tmp_path / "b").start
     content, size = (tmp_path / "b").read_bytes()[:-32], backup.PIECE_BYTES + TAG_BYTES
     swapped = content[:start] + content[start + size :][:size] + content[start:][:size] + content[start + 2 * size :]
-    (tmp_path / "b").write_bytes(swapped + hashlib.sha256(swapped).digest())
-    backup.verify_checksum(tmp_path / "b")
-    with pytest.raises(InvalidBackup):
-        backup.read_backup(tmp_path / "b", key, io.BytesIO(), lambda done, total: None)
+    for changed in (swapped, content[: start + size + TAG_BYTES], content[:start] + content[start + size :]):
+        (tmp_path / "b").write_bytes(changed + hashlib.sha256(changed).digest())
+        backup.verify_checksum(tmp_path / "b")
+        with pytest.raises(InvalidBackup):
+            list(backup.read_pieces(tmp_path / "b", key, lambda done, total: None))
 
 
 def test_a_backup_while_people_are_registered_is_one_moment(home: Path, tmp_path: Path) -> None:
@@ -320,7 +307,7 @@ def test_a_backup_while_people_are_registered_is_one_moment(home: Path, tmp_path
         path = tmp_path / f"{number}.visage"
         restore(tmp_path / f"n{number}", path, secrets=Secrets(key_file=home / KEY_FILE_NAME))
         counts.append(len(names(tmp_path / f"n{number}")))
-        assert backup.read_header(path).persons >= counts[-1]
+        assert backup.read_header(path).persons <= counts[-1]  # when it began
     assert counts == sorted(counts)
 
 

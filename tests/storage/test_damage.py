@@ -18,7 +18,8 @@ import pytest
 from tests.bank.test_bank import DIMENSION, MODEL, photo
 from visage.bank.bank import MemoryBank
 from visage.errors import BankError, DamagedPerson, PersonNotFound, PhotoNotFound, VisageError
-from visage.storage.sqlite import FILE_NAME, open_store
+from visage.storage.folder import FILE_NAME
+from visage.storage.sqlite import open_store
 from visage.types import Embedding
 
 ROOT = Path(__file__).parents[2]

@@ -25,8 +25,9 @@ from visage.bank.bank import MemoryBank
 from visage.bank.store import Erasure
 from visage.errors import PersonNotFound
 from visage.recognition.recognizer import Recognizer
-from visage.storage import sqlite
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, FileScrubber, open_store
+from visage.storage import sqlite_database
+from visage.storage.folder import FILE_NAME, OLD_NAME, STAGE_NAME
+from visage.storage.sqlite import open_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,9 +108,19 @@ def look192(seed: int) -> NDArray[np.float32]:
     return vector / np.float32(np.linalg.norm(vector))
 
 
-def test_forgetting_leaves_not_even_the_ciphertext(open_bank: Callable[[], MemoryBank], tmp_path: Path) -> None:
-    """Among many others, whose coming and going moves rows from page to page."""
+def test_forgetting_leaves_not_even_the_ciphertext(
+    open_bank: Callable[[], MemoryBank], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many others, whose coming and going moves rows from page to page. The file is not written anew for it."""
     bank = open_bank()
+    statements: list[str] = []
+    original = sqlite_database.outside_transaction
+
+    def watch(engine: sa.Engine, statement: str) -> None:
+        statements.append(statement)
+        original(engine, statement)
+
+    monkeypatch.setattr(sqlite_database, "outside_transaction", watch)
     rng = np.random.default_rng(0)
     people = []
     for seed in range(40):
@@ -135,6 +146,7 @@ def test_forgetting_leaves_not_even_the_ciphertext(open_bank: Callable[[], Memor
         assert not [piece for piece in pieces if piece in everything]
         with pytest.raises(PersonNotFound):
             bank.person(person_id)
+    assert set(statements) == {"PRAGMA user_version=0"}
     assert open_bank().check() == []
     assert open_bank().person_count == len(people) - 15
 
@@ -174,17 +186,17 @@ def test_a_trace_that_cannot_be_removed_is_admitted_and_removed_later(
     bank = open_bank()
     ann = bank.enrol(name="Ann", relationship=None, metadata={}, photos=[photo(1)])
     pieces = sealed(tmp_path, ann.person_id)
-    monkeypatch.setattr(FileScrubber, "_found", lambda *_: True)
+    (tmp_path / STAGE_NAME).mkdir()
+    (tmp_path / STAGE_NAME / FILE_NAME).write_bytes(b"a bank that is being restored")
     assert bank.forget(ann.person_id) is False
-    monkeypatch.undo()
     rewritten: list[str] = []
-    original = sqlite.outside_transaction
+    original = sqlite_database.outside_transaction
 
     def watch(engine: sa.Engine, statement: str) -> None:
         rewritten.append(statement)
         original(engine, statement)
 
-    monkeypatch.setattr(sqlite, "outside_transaction", watch)
+    monkeypatch.setattr(sqlite_database, "outside_transaction", watch)
     open_bank()
     assert rewritten[0] == "VACUUM"
     assert not [piece for piece in pieces if piece in files(tmp_path)]

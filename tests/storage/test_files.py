@@ -16,8 +16,9 @@ from visage.admin.audit import Audit
 from visage.admin.database import open_database
 from visage.errors import BankError, PersonNotFound
 from visage.storage import rekeying
+from visage.storage.folder import FILE_NAME, LOCK_NAME, OLD_NAME, STAGE_NAME
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.storage.sqlite import FILE_NAME, LOCK_NAME, OLD_NAME, STAGE_NAME, open_store
+from visage.storage.sqlite import open_store
 from visage.storage.vault import new_key
 
 PRECIOUS = b"somebody else's " * 1000

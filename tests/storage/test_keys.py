@@ -14,8 +14,9 @@ from tests.storage.killing import fill, names
 from visage.bank.bank import MemoryBank
 from visage.errors import BankError
 from visage.storage import keys, rekeying
+from visage.storage.folder import FILE_NAME
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.storage.sqlite import FILE_NAME, open_store, read_key_record
+from visage.storage.sqlite import open_store, read_key_record
 from visage.storage.vault import key_to_text, new_key, new_recovery_key
 
 PASSPHRASE = KeySource(passphrase="four words are good")

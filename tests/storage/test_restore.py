@@ -6,17 +6,21 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.bank.test_bank import look, photo
-from tests.storage.test_backup import back_up, back_up_raw, fill, names, opened, restore
+from tests.storage import version_1
+from tests.storage.test_backup import back_up, fill, names, opened, restore
+from visage.bank.store import Erasure
 from visage.errors import BankError, InvalidBackup, UndoNotFound
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import keys, rekeying
+from visage.storage.folder import FILE_NAME, SET_ASIDE, STAGE_NAME, lock
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, STAGE_NAME, lock, open_store, read_key_record
+from visage.storage.sqlite import open_store, read_key_record
 from visage.storage.vault import Vault, key_to_text
 
 
@@ -105,6 +109,7 @@ def test_a_bank_set_aside_of_an_older_schema_forgets_whoever_holds_the_forgotten
     with closing(sqlite3.connect(home / done.set_aside)) as file, file:
         for table, column in (("photos", "origin_id"), ("counter_examples", "origin_id"), ("undos", "source_id")):
             file.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        file.execute("ALTER TABLE vault DROP COLUMN digest")
         file.execute("UPDATE alembic_version SET version_num = '0005'")
     bank = opened(home)
     assert bank.forget(ids["Ann"])
@@ -216,13 +221,7 @@ def crafted(home: Path, path: Path, spoil: Spoil) -> tuple[Path, Path]:
     fill(folder, "Mallory")
     with closing(sqlite3.connect(folder / FILE_NAME)) as file, file:
         spoil(file)
-    key = KeyFile(folder / KEY_FILE_NAME).read()
-    assert key
-    store = open_store(folder)
-    with path.open("wb") as target:
-        store.backup(target, lambda done, total: None)
-    store.close()
-    return path, folder / KEY_FILE_NAME
+    return version_1.back_up(folder, path), folder / KEY_FILE_NAME
 
 
 def test_no_program_comes_with_a_backup(home: Path, tmp_path: Path) -> None:
@@ -280,7 +279,7 @@ def test_a_database_that_only_looks_like_a_bank_is_refused(home: Path, tmp_path:
     fill(tmp_path / "theirs", "Mallory")
     key = tmp_path / "theirs" / KEY_FILE_NAME
     spoil(tmp_path / "theirs" / FILE_NAME)
-    path = back_up_raw(tmp_path / "theirs", tmp_path / "b.visage")
+    path = version_1.back_up(tmp_path / "theirs", tmp_path / "b.visage")
     with pytest.raises(InvalidBackup):
         restore(home, path, secrets=Secrets(key_file=key))
     assert names(home) == ["Ann", "Bob"]
@@ -452,9 +451,8 @@ def test_a_link_called_like_a_bank_set_aside_is_left_alone(home: Path, tmp_path:
     """Another bank, or nothing, lies behind it."""
     ids = fill(tmp_path / "other", "Zoe")
     (home / f"{SET_ASIDE}x").symlink_to(tmp_path / "other" / FILE_NAME if leads else tmp_path / "nowhere")
-    with closing(sqlite3.connect(home / FILE_NAME)) as file, file:
-        file.execute("INSERT INTO erasures VALUES (?, 1)", [ids["Zoe"]])
     bank = opened(home)
+    bank._store.apply_erasures([Erasure(ids["Zoe"], datetime.now(UTC))])
     assert bank.forget(bank.named("Ann")[0].person_id)
     bank.close()
     assert names(tmp_path / "other") == ["Zoe"]

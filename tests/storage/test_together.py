@@ -35,9 +35,11 @@ from visage.bank.bank import UNDO_PERIOD, MemoryBank
 from visage.errors import CannotUndo, DamagedPerson, LastPhoto
 from visage.service.restore import Secrets
 from visage.storage import rekeying, rows, sql
+from visage.storage.folder import FILE_NAME, SET_ASIDE
 from visage.storage.keys import KEY_FILE_NAME, KeyFile, KeySource
 from visage.storage.schema import persons_table, photos_table, undos_table
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, connect, open_store
+from visage.storage.sqlite import open_store
+from visage.storage.sqlite_database import connect
 from visage.storage.vault import Vault, new_key
 
 EXAMPLES = int(os.environ.get("TOGETHER", "8"))

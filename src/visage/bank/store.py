@@ -139,11 +139,11 @@ class Store(Protocol):
         """Remove undos, and rejected looks that only they could have brought back."""
 
     def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
-        """Write a backup file (`backup.py`); writing waits meanwhile.
+        """Write a backup file; nobody waits meanwhile. It holds what the store holds when this returns.
 
         Args:
             target: empty.
-            on_progress: is told how many bytes of how many are done.
+            on_progress: is told how much of how much is done.
 
         Raises:
             OSError: the target cannot be written.

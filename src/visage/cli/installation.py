@@ -35,8 +35,9 @@ from visage.errors import InstallationError, VisageError
 from visage.recognition import calibration
 from visage.service.opening import key_source, open_recognizer
 from visage.settings import Settings
+from visage.storage.folder import FILE_NAME, OLD_NAME, lock
 from visage.storage.keys import KEY_FILE_NAME
-from visage.storage.sqlite import FILE_NAME, OLD_NAME, lock, open_store
+from visage.storage.sqlite import open_store
 from visage.vision import models, weights
 from visage.vision.image import Limits
 

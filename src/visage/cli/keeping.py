@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any
 
 import httpx
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from visage.api import PREFIX
 from visage.cli.client import ApiKey, DataDir, Url, ask_passphrase, parse_reply, read_settings, request, with_client
@@ -24,7 +24,8 @@ from visage.errors import InstallationError, VisageError
 from visage.service.opening import key_source
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import backup as backups
-from visage.storage.sqlite import FILE_NAME, SET_ASIDE, clear_stage, lock, open_store
+from visage.storage.folder import FILE_NAME, SET_ASIDE, clear_stage, lock
+from visage.storage.sqlite import open_store
 
 Report = Callable[[int, int], None]
 
@@ -262,8 +263,8 @@ def _say_restored(reply: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _progress(text: str) -> Iterator[Report]:
-    """A bar that is told how many bytes of how many are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    """A bar that is told how much of how much is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, console=err) as progress:
         task = progress.add_task(text, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -15,9 +15,10 @@ from visage.errors import InstallationError
 from visage.service.opening import key_source
 from visage.settings import Settings
 from visage.storage import keys, rekeying
+from visage.storage.folder import FILE_NAME
 from visage.storage.keys import KeyRecord, KeySource
 from visage.storage.sql import SqlStore
-from visage.storage.sqlite import FILE_NAME, open_store, read_key_record
+from visage.storage.sqlite import open_store, read_key_record
 from visage.storage.vault import Vault, key_to_text, new_key
 
 key_app = typer.Typer(

@@ -1,7 +1,7 @@
 """A bank from a backup: checked in a folder of its own, then put in place by renaming one file.
 
-A backup may have been made by anybody: its rows are copied into a database of our own making (`foreign.py`), and
-where its key is not the key of the bank that is here, the bank gets a new one that nobody has seen.
+A backup may have been made by anybody: its records are written into a database of our own making, and where its key
+is not the key of the bank that is here, the bank gets a new one that nobody has seen.
 
 Who was forgotten since stays forgotten. API keys, sessions, settings and the audit log are no part of a bank nor of a
 backup (`admin`): those of this installation stay as they are.
@@ -26,22 +26,14 @@ from visage.admin.preferences import PreferenceStore
 from visage.durable import sync
 from visage.errors import BankError, InvalidBackup
 from visage.service.retention import SINCE
-from visage.storage import keys
-from visage.storage.backup import BackupHeader, read_backup, read_header
+from visage.storage import keys, records
+from visage.storage.backup import DATABASE, BackupHeader, read_header, read_pieces
+from visage.storage.folder import FILE_NAME, RAW_NAME, SET_ASIDE, STAGE_NAME, clear_stage, journal_of, make_stage
 from visage.storage.foreign import copy_rows
 from visage.storage.keys import KeyRecord, KeySource
-from visage.storage.present import Present, read_present, unforget
+from visage.storage.present import Present, read_present
 from visage.storage.sql import SqlStore
-from visage.storage.sqlite import (
-    FILE_NAME,
-    RAW_NAME,
-    SET_ASIDE,
-    STAGE_NAME,
-    clear_stage,
-    journal_of,
-    make_stage,
-    open_store,
-)
+from visage.storage.sqlite import make_empty, open_store
 from visage.storage.vault import Slot, Vault, key_from_text, key_to_text, new_key, passphrase_slot, recovery_slot
 
 log = logging.getLogger("visage")
@@ -116,7 +108,7 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
         backup: the file; may lie in the staging folder.
         home: where the key of the bank in that directory comes from.
         secrets: what opens the backup, where that is something else.
-        on_progress: is told how many bytes of how many are done.
+        on_progress: is told how much of how much is done.
 
     Raises:
         InvalidBackup: it is none, is damaged, of a newer version, or does not open.
@@ -127,23 +119,35 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
     try:
         clear_stage(data_dir, keep=backup)
         folder = make_stage(data_dir)
-        raw = folder / RAW_NAME
-        descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            read_backup(backup, master_key, file, on_progress)
-        copy_rows(raw, folder, Vault(master_key))
-        keys.erase_file(raw)
+        if header.version == DATABASE:
+            _stage_database(folder, backup, master_key, on_progress)
+        else:
+            make_empty(folder, Vault(master_key), record=header.record)
     except OSError as exc:
         raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     try:
         store = _open_staged(data_dir, master_key)
         try:
-            faults = tuple(store.check())
+            faults: tuple[str, ...] = ()
+            if header.version != DATABASE:
+                faults = store.fill(records.unpack(read_pieces(backup, master_key, on_progress)))
+            faults += tuple(store.check())
         finally:
             store.close()
     except BankError as exc:
         raise InvalidBackup(f"The bank in this backup does not open. {exc.message}") from exc
     return Staged(data_dir, header, master_key, opened_by, secrets, faults)
+
+
+def _stage_database(folder: Path, backup: Path, master_key: bytes, on_progress: Progress) -> None:
+    """The bank of a backup of version 1, which holds a database."""
+    raw = folder / RAW_NAME
+    descriptor = os.open(raw, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        for piece in read_pieces(backup, master_key, on_progress):
+            file.write(piece)
+    copy_rows(raw, folder, Vault(master_key))
+    keys.erase_file(raw)
 
 
 def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
@@ -163,10 +167,9 @@ def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:
         present = read_present(data_dir)
         store = _open_staged(data_dir, staged.master_key)
         try:
-            forgotten = 0
-            if present is not None:
-                unforget(store, present.known)
-                forgotten = store.apply_erasures(present.erasures)
+            if present:  # nor can a backup have forgotten whom it knows: that would reach every other backup
+                store.drop_erasures(present.known)
+            forgotten = store.apply_erasures(present.erasures) if present else 0
             thin = store.without_photos()
             _count_days_anew(data_dir)
             adopted = _adopt(store, staged, home, present)

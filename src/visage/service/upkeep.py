@@ -22,7 +22,7 @@ from visage.service.opening import key_source
 from visage.service.restore import Restored, Secrets, Staged, put_in_place, stage
 from visage.service.retention import Due
 from visage.service.service import Service
-from visage.storage.sqlite import UPLOAD_NAME, clear_stage, make_stage
+from visage.storage.folder import UPLOAD_NAME, clear_stage, make_stage
 
 log = logging.getLogger("visage")
 

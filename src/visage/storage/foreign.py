@@ -1,4 +1,5 @@
-"""The rows of a database that somebody else may have made, copied into one of our own making.
+"""The rows of a database that somebody else may have made, copied into one of our own making: what a backup of
+version 1 holds.
 
 A database brings more than rows: triggers, views and computed columns are programs that run when it is used. None of
 them comes along: the tables are made here, by our own migrations, and only values are copied.
@@ -15,21 +16,15 @@ import sqlalchemy as sa
 
 from visage.durable import sync
 from visage.errors import InvalidBackup
+from visage.storage.folder import FILE_NAME
 from visage.storage.moving_out import TABLES
-from visage.storage.sqlite import FILE_NAME, is_known_revision, make_empty
+from visage.storage.records import NO_CIRCLES
+from visage.storage.sqlite import is_known_revision, make_empty
 from visage.storage.vault import Vault
 
 log = logging.getLogger("visage")
 
 _DAMAGED = "The bank in this backup is damaged. Take an older backup"
-_NO_CIRCLES = """
-    DELETE FROM main.merges WHERE source_id IN (
-        WITH RECURSIVE chain(first, last) AS (
-            SELECT source_id, target_id FROM main.merges
-            UNION SELECT first, target_id FROM chain JOIN main.merges ON source_id = last
-        ) SELECT first FROM chain WHERE first = last
-    )
-"""
 _OWN_TABLES = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 
@@ -73,8 +68,7 @@ def copy_rows(raw: Path, folder: Path, vault: Vault) -> None:
                     writer.execute(
                         f"INSERT INTO main.{table} ({names}) SELECT {names} FROM raw.{table} NOT INDEXED"  # noqa: S608 - our names
                     )
-            # Whoever was merged into himself, or into one who was merged into him, was not.
-            writer.execute(_NO_CIRCLES)
+            writer.execute(NO_CIRCLES.text)
             writer.execute("COMMIT")
             if writer.execute("PRAGMA main.foreign_key_check").fetchone() is not None:
                 raise InvalidBackup(_DAMAGED)

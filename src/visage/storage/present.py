@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,13 @@ import sqlalchemy as sa
 
 from visage.bank.store import Erasure, from_micros
 from visage.errors import BankError
+from visage.storage.folder import FILE_NAME
+from visage.storage.keyring import key_record
 from visage.storage.keys import KeyRecord
+from visage.storage.loading import UNREADABLE
 from visage.storage.moving_out import move_out
 from visage.storage.schema import erasures_table, persons_table, photos_table
-from visage.storage.sql import UNREADABLE, SqlStore, key_record
-from visage.storage.sqlite import FILE_NAME, connect
+from visage.storage.sqlite_database import connect
 
 log = logging.getLogger("visage")
 
@@ -68,11 +69,3 @@ def read_present(data_dir: Path) -> Present | None:
         return None
     finally:
         engine.dispose()
-
-
-def unforget(store: SqlStore, known: Collection[str]) -> None:
-    """A backup cannot have forgotten whom the bank that is here knows: that would reach every other backup."""
-    if known:
-        erased = erasures_table.c.erased_id == sa.bindparam("known")
-        with store.transaction() as connection:
-            connection.execute(erasures_table.delete().where(erased), [{"known": each} for each in known])

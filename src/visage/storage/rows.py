@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from visage.bank.store import (
     CounterExample,
-    StoredPhoto,
     from_micros,
     person_from_json,
     person_to_json,
@@ -70,15 +69,14 @@ def person_of(row: Row, key: DataKey) -> Person:
     )
 
 
-def photo_row(stored: StoredPhoto, key: DataKey) -> dict[str, Any]:
+def photo_row(photo: Photo, picture: bytes, key: DataKey) -> dict[str, Any]:
     """A photo's row, but for the embedding."""
-    photo = stored.photo
     quality = _json({"score": photo.quality.score, "issues": [issue.value for issue in photo.quality.issues]})
     return {
         "photo_id": photo.photo_id,
         "person_id": photo.person_id,
         "quality": key.seal(quality, quality_place(photo.person_id, photo.photo_id)),
-        "picture": key.seal(stored.picture, picture_place(photo.person_id, photo.photo_id)),
+        "picture": key.seal(picture, picture_place(photo.person_id, photo.photo_id)),
         "created_at": to_micros(photo.created_at),
     }
 

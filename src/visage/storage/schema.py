@@ -74,6 +74,7 @@ vault_table = sa.Table(
     sa.Column("bank_id", sa.Text, primary_key=True),
     sa.Column("key_check", sa.LargeBinary, nullable=False),  # sealed by the master key, which it knows again
     sa.Column("key_since", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, server_default=""),  # of all rows, sealed (`digest.py`)
 )
 key_slots_table = sa.Table(
     "key_slots",

@@ -1,4 +1,4 @@
-"""The store on SQL: every statement that touches the tables of `schema.py`. `sqlite.py` opens one.
+"""The store on SQL: every statement that both databases share. `sqlite.py` opens one.
 
 Values are sealed and opened here and in `rows.py`; whoever calls sees plain records. The data key of a person is
 unwrapped for as long as a transaction needs it.
@@ -6,17 +6,11 @@ unwrapped for as long as a transaction needs it.
 
 from __future__ import annotations
 
-import json
 import logging
-import sqlite3
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import sqlalchemy as sa
 
@@ -29,10 +23,13 @@ from visage.bank.store import (
     person_from_json,
     to_micros,
 )
-from visage.errors import BankError, DamagedPerson, NotReady
-from visage.storage import rows
-from visage.storage.backup import write_backup
-from visage.storage.keys import KeyRecord
+from visage.errors import BankError, DamagedPerson
+from visage.storage import digest, records, rows
+from visage.storage.backup import BackupWriter
+from visage.storage.erasing import absorbed, belongings, delete, erase, note_erased, traces
+from visage.storage.keyring import insert_slots, key_record, read_slots
+from visage.storage.loading import DAMAGED, Loading
+from visage.storage.resealing import give_corrections, give_photos, renew
 from visage.storage.schema import (
     counter_examples_table,
     embeddings_table,
@@ -44,113 +41,102 @@ from visage.storage.schema import (
     undos_table,
     vault_table,
 )
-from visage.storage.vault import NONCE_BYTES, VERSION, DataKey, Place, Slot, Vault
-from visage.types import Embedding, Person, Photo, Undo
+from visage.storage.vault import DataKey, Slot, Vault
+from visage.types import Embedding, Person, Undo
 
 log = logging.getLogger("visage")
 
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
-"""What a readable column that was altered can raise where it is used."""
-
-_DAMAGED = (DamagedPerson, *UNREADABLE)
-
-_ERASED_BY = (
-    persons_table.c.person_id,  # first: what goes with a person is not counted again
-    photos_table.c.photo_id,
-    photos_table.c.origin_id,
-    counter_examples_table.c.counter_id,
-    counter_examples_table.c.origin_id,
-    undos_table.c.undo_id,
-    undos_table.c.source_id,
-    merges_table.c.source_id,
-)
-"""The columns by which what was forgotten is found again in an older file, also where a merge has moved it."""
+_FEW = 16
+_MAX_ROUNDS = 8
 
 
-class Scrubber(Protocol):
-    """What sees to it that a deleted value is in no file of the store any more."""
+class Database(Protocol):
+    """What differs from one database to another."""
 
-    @property
-    def database(self) -> Path:
-        """The file that holds the store."""
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """One at a time; committed and synced at the end, undone where anything is raised.
+
+        Raises:
+            BankError: it cannot be read or written; the words say what to do.
+            NotReady: it was closed.
+        """
+
+    def faults(self, connection: sa.Connection) -> list[str]:
+        """What the database itself finds damaged, in words."""
 
     def owe(self, connection: sa.Connection) -> None:
         """Note, in this transaction, that something was deleted; what is owed is made up for at the next opening."""
 
-    def scrub(self, engine: sa.Engine, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
-        """Rewrite the files if one of the traces is found in them, or if None. True: none is there.
+    def scrub(self, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
+        """See to it that a deleted value is in no file of the store any more. True: none is there.
 
         Args:
-            engine: of the database.
-            traces: of what was deleted.
+            traces: of what was deleted; None to rewrite everything.
             moved: it lives on with somebody else, and rightly so in banks that were set aside before.
         """
 
+    def release(self) -> IO[bytes] | None:
+        """Close it, and hand on what keeps other processes out of it, if something does."""
+
 
 class SqlStore:
-    """A store on any database of SQLAlchemy, used by one process.
+    """A store on any database of SQLAlchemy.
 
     Args:
-        engine: its connections begin transactions themselves.
+        database: what is particular to it.
         vault: the master key.
-        scrubber: of the database's files.
-        lock_file: held open, and so locked, while the store is.
     """
 
-    def __init__(
-        self, engine: sa.Engine, vault: Vault, scrubber: Scrubber, lock_file: IO[bytes] | None = None
-    ) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
         self._vault = vault
-        self._scrubber = scrubber
-        self._lock_file = lock_file
-        self._turn = threading.RLock()
-        self._closed = False
+        self._watches: list[set[str]] = []
 
     def load(self, model: str) -> Contents:
         """As `Store`."""
         with self._transaction() as connection:
-            return _Loading(connection, self._vault).contents(model)
+            return Loading(connection, self._vault).contents(model)
 
     def add_person(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
+        with self._changing(person.person_id) as connection:
             _insert_photos(connection, photos, self._insert_person(connection, person))
 
     def add_photos(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
+        with self._changing(person.person_id) as connection:
             _touch(connection, person)
             _insert_photos(connection, photos, self._key(connection, person.person_id))
 
     def update_person(self, person: Person) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
+        with self._changing(person.person_id) as connection:
             self._update(connection, person)
 
     def delete_person(self, person_id: str) -> bool:
         """As `Store`."""
         with self._transaction() as connection:
-            absorbed = _absorbed(connection, person_id)
-            belongings = _belongings(connection, person_id)
-            traces = _traces(connection, person_id)
-            self._scrubber.owe(connection)
-            if not connection.execute(persons_table.delete().where(persons_table.c.person_id == person_id)).rowcount:
-                raise DamagedPerson.of(person_id, "id")
-            _delete(connection, merges_table.c.source_id, absorbed)
-            now = datetime.now(UTC)
-            _note_erased(connection, [Erasure(each, now) for each in (person_id, *absorbed, *belongings)])
-        return self._scrub(traces)
+            others = absorbed(connection, person_id)
+            erased = [person_id, *others, *belongings(connection, person_id)]
+            left = traces(connection, person_id)
+            with self._following(connection, erased):
+                self._database.owe(connection)
+                if not delete(connection, persons_table.c.person_id, [person_id]):
+                    raise DamagedPerson.of(person_id, "id")
+                delete(connection, merges_table.c.source_id, others)
+                now = datetime.now(UTC)
+                note_erased(connection, [Erasure(each, now) for each in erased])
+        return self._scrub(left)
 
     def delete_photo(self, person: Person, photo_id: str) -> bool:
         """As `Store`."""
-        with self._transaction() as connection:
-            traces = _traces(connection, person.person_id, [photo_id])
-            self._scrubber.owe(connection)
+        with self._changing(person.person_id, photo_id) as connection:
+            left = traces(connection, person.person_id, [photo_id])
+            self._database.owe(connection)
             _touch(connection, person)
-            _delete(connection, photos_table.c.photo_id, [photo_id])
-            _note_erased(connection, [Erasure(photo_id, datetime.now(UTC))])
-        return self._scrub(traces)
+            delete(connection, photos_table.c.photo_id, [photo_id])
+            note_erased(connection, [Erasure(photo_id, datetime.now(UTC))])
+        return self._scrub(left)
 
     def erasures(self) -> list[Erasure]:
         """As `Store`."""
@@ -162,13 +148,19 @@ class SqlStore:
     def apply_erasures(self, erasures: Sequence[Erasure]) -> int:
         """As `Store`."""
         erased = {erasure.erased_id for erasure in erasures}
-        with self._transaction() as connection:
-            self._scrubber.owe(connection)
+        with self._transaction() as connection, self._following(connection, None):
+            self._database.owe(connection)
             self._part(connection, erased)
-            count = erase(connection, erased)
-            _note_erased(connection, erasures)
+            count, _ = erase(connection, erased)
+            note_erased(connection, erasures)
         self._scrub(None)
         return count
+
+    def drop_erasures(self, ids: Collection[str]) -> None:
+        """Let nobody have forgotten these."""
+        with self._changing(*ids) as connection:
+            for each in ids:
+                delete(connection, erasures_table.c.erased_id, [each])
 
     def without_photos(self) -> int:
         """How many persons have none."""
@@ -218,25 +210,23 @@ class SqlStore:
                 rows.embedding_row(person_id, photo_id, model, embeddings[photo_id], self._key(connection, person_id))
                 for photo_id, person_id in owners
             ]
-            if made:
+            with self._following(connection, [person_id for _, person_id in owners]):
                 connection.execute(embeddings_table.insert(), made)
 
     def reject(self, counter: CounterExample, undo: Undo) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
+        with self._changing(counter.person_id) as connection:
             key = self._key(connection, counter.person_id)
             connection.execute(counter_examples_table.insert(), rows.counter_row(counter, key))
             connection.execute(undos_table.insert(), rows.undo_row(undo, key))
 
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
-            _delete(connection, counter_examples_table.c.counter_id, [counter_id])
-            _delete(connection, undos_table.c.undo_id, [undo_id])
+        self.settle([undo_id], [counter_id])
 
     def teach(self, person: Person, photos: Sequence[StoredPhoto], undo: Undo) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
+        with self._changing(person.person_id) as connection:
             key = self._key(connection, person.person_id)
             _touch(connection, person)
             _insert_photos(connection, photos, key)
@@ -244,20 +234,21 @@ class SqlStore:
 
     def unteach(self, person: Person, photo_ids: Sequence[str], undo_id: str) -> bool:
         """As `Store`."""
-        with self._transaction() as connection:
-            traces = _traces(connection, person.person_id, photo_ids)
+        with self._changing(person.person_id, *photo_ids) as connection:
+            left = traces(connection, person.person_id, photo_ids)
             if photo_ids:
-                self._scrubber.owe(connection)
-                _delete(connection, photos_table.c.photo_id, photo_ids)
+                self._database.owe(connection)
+                delete(connection, photos_table.c.photo_id, photo_ids)
                 now = datetime.now(UTC)
-                _note_erased(connection, [Erasure(photo_id, now) for photo_id in photo_ids])
+                note_erased(connection, [Erasure(photo_id, now) for photo_id in photo_ids])
             _touch(connection, person)
-            _delete(connection, undos_table.c.undo_id, [undo_id])
-        return self._scrub(traces) if photo_ids else True
+            delete(connection, undos_table.c.undo_id, [undo_id])
+        return self._scrub(left) if photo_ids else True
 
     def note_seen(self, times: Mapping[str, datetime | None]) -> None:
         """As `Store`."""
         with self._transaction() as connection:
+            self._note_changed(times)
             for person_id, seen in times.items():
                 connection.execute(
                     persons_table.update().where(persons_table.c.person_id == person_id),
@@ -267,13 +258,13 @@ class SqlStore:
     def merge(self, target: Person, source: Person, undo: Undo) -> None:
         """As `Store`."""
         giver, taker = source.person_id, target.person_id
-        with self._transaction() as connection:
-            traces = _traces(connection, giver)
-            self._scrubber.owe(connection)
+        with self._changing(giver, taker) as connection:
+            left = traces(connection, giver)
+            self._database.owe(connection)
             self._update(connection, target)
             keys = (self._key(connection, giver), self._key(connection, taker))
-            _give_photos(connection, photos_table.c.person_id == giver, taker, keys)
-            _give_corrections(
+            give_photos(connection, photos_table.c.person_id == giver, taker, keys)
+            give_corrections(
                 connection,
                 counter_examples_table.c.person_id == giver,
                 undos_table.c.person_id == giver,
@@ -281,9 +272,9 @@ class SqlStore:
                 keys,
             )
             connection.execute(undos_table.insert(), rows.undo_row(undo, keys[1]))
-            _delete(connection, persons_table.c.person_id, [giver])
+            delete(connection, persons_table.c.person_id, [giver])
             connection.execute(merges_table.insert(), {"source_id": giver, "target_id": taker})
-        self._scrub(traces, moved=True)
+        self._scrub(left, moved=True)
 
     def split(
         self,
@@ -295,52 +286,83 @@ class SqlStore:
         undo_id: str,
     ) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
-            traces = _traces(connection, target.person_id, photo_ids)
-            self._scrubber.owe(connection)
+        with self._changing(target.person_id, source.person_id) as connection:
+            left = traces(connection, target.person_id, photo_ids)
+            self._database.owe(connection)
             self._update(connection, target)
             self._give_back(connection, target.person_id, source, (photo_ids, counter_ids, undo_ids), undo_id)
-        self._scrub(traces, moved=True)
+        self._scrub(left, moved=True)
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
         """As `Store`."""
+        gone = ((undos_table.c.undo_id, undo_ids), (counter_examples_table.c.counter_id, counter_ids))
         with self._transaction() as connection:
-            _delete(connection, undos_table.c.undo_id, undo_ids)
-            _delete(connection, counter_examples_table.c.counter_id, counter_ids)
+            owners = {
+                owner
+                for column, ids in gone
+                for owner in connection.scalars(sa.select(column.table.c.person_id).where(column.in_(ids)))
+            }
+            with self._following(connection, owners):
+                for column, ids in gone:
+                    delete(connection, column, ids)
 
     def check(self) -> list[str]:
         """As `Store`."""
         with self._transaction() as connection:
-            faults = [text for (text,) in connection.execute(sa.text("PRAGMA integrity_check")) if text != "ok"]
-            faults += [
-                f"A row of {table} points to a row of {parent} that is not there"
-                for table, _, parent, _ in connection.execute(sa.text("PRAGMA foreign_key_check"))
-            ]
-            loading = _Loading(connection, self._vault)
+            faults = self._database.faults(connection)
+            loading = Loading(connection, self._vault)
             faults += loading.contents(None).faults
             faults += loading.picture_faults()
-        return faults
+            return faults + digest.faults(connection, self._vault)
 
     def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
-        """As `Store`: the file is copied as it is, while no transaction can begin."""
-        with self._turn:
+        """As `Store`: person by person, so that nobody waits; whoever is changed meanwhile is written again, the last
+        of them in the transaction that ends it. So it is one moment: that of its end."""
+        with self._watching() as changed:
             with self._transaction() as connection:
-                vault = connection.execute(sa.select(vault_table)).one()
-                slots = read_slots(connection)
-                persons, photos = (
-                    connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-                    for table in (persons_table, photos_table)
-                )
-            with self._scrubber.database.open("rb") as database:
-                write_backup(
-                    target,
-                    database,
-                    self._vault,
-                    KeyRecord(vault.bank_id, vault.key_check, slots, ()),
-                    persons=persons,
-                    photos=photos,
-                    on_progress=on_progress,
-                )
+                header = key_record(connection)
+                key_since = connection.execute(sa.select(vault_table.c.key_since)).scalar_one()
+                oldest_first = sa.select(persons_table.c.person_id).order_by(persons_table.c.created_at)
+                ids = connection.scalars(oldest_first).all()
+                photos = connection.execute(sa.select(sa.func.count()).select_from(photos_table)).scalar_one()
+            out = BackupWriter(target, self._vault, header, persons=len(ids), photos=photos)
+            out.write(records.pack({"record": "bank", "key_since": key_since}))
+            done = 0
+
+            def put(person_ids: Iterable[str], transaction: records.Transactions) -> None:
+                nonlocal done
+                for person_id in person_ids:
+                    for head, blob in records.of_person(transaction, self._vault, person_id):
+                        out.write(records.pack(head, blob))
+                        if head["record"] == "photo" and done < photos:
+                            done += 1
+                            on_progress(done, photos)
+
+            put(ids, self._transaction)
+            for number in range(_MAX_ROUNDS):
+                with self._transaction() as connection:
+                    again = sorted(changed)
+                    changed.clear()
+                    if is_last := len(again) <= _FEW or number == _MAX_ROUNDS - 1:
+                        put(again, lambda: nullcontext(connection))
+                        for head in records.of_bank(connection):
+                            out.write(records.pack(head))
+                if is_last:
+                    break
+                put(again, self._transaction)
+            out.close()
+            on_progress(photos, photos)
+
+    def fill(self, found: Iterable[records.Record]) -> tuple[str, ...]:
+        """Take in the records of a backup, each person under a key of its own, in one transaction; the bank is empty.
+
+        Returns: what was damaged when the backup was made, in words.
+
+        Raises:
+            InvalidBackup: the records are none.
+        """
+        with self._transaction() as connection, self._following(connection, None):
+            return records.fill(connection, self._vault, found)
 
     def close(self) -> None:
         """As `Store`."""
@@ -349,11 +371,7 @@ class SqlStore:
 
     def release(self) -> IO[bytes] | None:
         """As `Store`."""
-        with self._turn:
-            self._closed = True
-            self._engine.dispose()
-            lock_file, self._lock_file = self._lock_file, None
-            return lock_file
+        return self._database.release()
 
     def slots(self) -> list[Slot]:
         """The secrets that open this bank beside its key, as far as the bank knows of them."""
@@ -386,7 +404,7 @@ class SqlStore:
         """
         columns = persons_table.c
         with self._transaction() as connection:
-            self._scrubber.owe(connection)
+            self._database.owe(connection)
             for person_id, wrapped in connection.execute(sa.select(columns.person_id, columns.key)).all():
                 try:
                     old = self._vault.key(person_id, wrapped)
@@ -399,7 +417,7 @@ class SqlStore:
                     continue
                 key, wrapped_key = vault.new_key(person_id)
                 connection.execute(persons_table.update().where(columns.person_id == person_id), {"key": wrapped_key})
-                _renew(connection, person_id, (old, key))
+                renew(connection, person_id, (old, key))
             connection.execute(key_slots_table.delete())
             insert_slots(connection, slots)
             bank_id = connection.execute(sa.select(vault_table.c.bank_id)).scalar_one()
@@ -407,6 +425,7 @@ class SqlStore:
                 vault_table.update(),
                 {"key_check": vault.key_check(bank_id), "key_since": to_micros(datetime.now(UTC))},
             )
+            digest.renew(connection, vault)
         self._vault = vault
         self._scrub(None)
 
@@ -435,7 +454,7 @@ class SqlStore:
                 continue
             try:
                 undo = rows.undo_of(row, self._key(connection, owner))
-            except _DAMAGED:
+            except DAMAGED:
                 continue
             held = [
                 [
@@ -464,25 +483,24 @@ class SqlStore:
         """Make one person two again: the source gets photos, rejected looks and undos back; the undo is used up."""
         photo_ids, counter_ids, undo_ids = ids
         keys = (self._key(connection, giver), self._insert_person(connection, source))
-        _give_photos(connection, photos_table.c.photo_id.in_(photo_ids), source.person_id, keys)
-        _give_corrections(
+        give_photos(connection, photos_table.c.photo_id.in_(photo_ids), source.person_id, keys)
+        give_corrections(
             connection,
             counter_examples_table.c.counter_id.in_(counter_ids),
             undos_table.c.undo_id.in_(undo_ids),
             source.person_id,
             keys,
         )
-        _delete(connection, undos_table.c.undo_id, [undo_id])
-        _delete(connection, merges_table.c.source_id, [source.person_id])
+        delete(connection, undos_table.c.undo_id, [undo_id])
+        delete(connection, merges_table.c.source_id, [source.person_id])
 
-    def _scrub(self, traces: Sequence[bytes] | None, *, moved: bool = False) -> bool:
+    def _scrub(self, left: Sequence[bytes] | None, *, moved: bool = False) -> bool:
         """What was deleted is deleted; that a trace of it is left is no reason to say otherwise, but to say so."""
-        with self._turn:
-            try:
-                clean = self._scrubber.scrub(self._engine, traces, moved=moved)
-            except Exception as exc:
-                log.warning("%s", exc.message if isinstance(exc, BankError) else type(exc).__name__)
-                clean = False
+        try:
+            clean = self._database.scrub(left, moved=moved)
+        except Exception as exc:
+            log.warning("%s", exc.message if isinstance(exc, BankError) else type(exc).__name__)
+            clean = False
         if not clean:
             log.warning("What was forgotten could not be removed from the disk yet; the next start tries again")
         return clean
@@ -491,155 +509,45 @@ class SqlStore:
         """One transaction, for what belongs to this kind of store only."""
         return self._transaction()
 
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        return self._database.transaction()
+
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        """One at a time; committed and synced at the end, undone where anything is raised."""
-        with self._turn:
-            if self._closed:  # a request that began before the bank was replaced
-                raise NotReady
-            try:
-                with self._engine.begin() as connection:
-                    yield connection
-            except (sa.exc.SQLAlchemyError, sqlite3.Error, ValueError, KeyError) as exc:
-                raise BankError(in_words(exc)) from exc
+    def _changing(self, *ids: str) -> Iterator[sa.Connection]:
+        """A transaction that changes what belongs to these ids, as `_following`."""
+        with self._transaction() as connection, self._following(connection, ids):
+            yield connection
 
+    @contextmanager
+    def _following(self, connection: sa.Connection, ids: Collection[str] | None) -> Iterator[None]:
+        """Let the digest, and a backup that is being written, follow a change of what belongs to these ids: of
+        persons, and of what is erased. None: of anything."""
+        self._note_changed(ids or ())
+        before = digest.of_rows(connection, self._vault, ids)
+        yield
+        digest.move_on(connection, self._vault, before, digest.of_rows(connection, self._vault, ids))
 
-class _Loading:
-    """Reads everything in one transaction, and keeps apart the persons of whom something cannot be read."""
+    def _note_changed(self, person_ids: Iterable[str]) -> None:
+        ids = list(person_ids)
+        for watch in self._watches:
+            watch.update(ids)
 
-    def __init__(self, connection: sa.Connection, vault: Vault) -> None:
-        self._connection = connection
-        self._damaged: set[str] = set()
-        self._faults: list[str] = []
-        self._keys: dict[str, DataKey] = {}
-        self._persons: list[Person] = []
-        for row in connection.execute(sa.select(persons_table)):
-            try:
-                self._keys[row.person_id] = key = vault.key(row.person_id, row.key)
-                self._persons.append(rows.person_of(row, key))
-            except _DAMAGED:
-                self._spoil(row.person_id, "record")
-
-    def contents(self, model: str | None) -> Contents:
-        """All but the pictures.
-
-        Args:
-            model: whose embeddings are wanted; None to read those of every model.
-        """
-        vectors = self._vectors(model)
-        photos: list[tuple[Photo, Embedding | None]] = []
-        columns = photos_table.c
-        query = sa.select(columns.photo_id, columns.person_id, columns.quality, columns.created_at)
-        for row in self._connection.execute(query.order_by(columns.created_at, columns.photo_id)):
-            try:
-                photo = rows.photo_of(row, self._keys[row.person_id])
-            except _DAMAGED:
-                self._spoil(row.person_id, f"photo {row.photo_id}")
-            else:
-                photos.append((photo, vectors.get(photo.photo_id)))
-        counters: list[CounterExample] = []
-        table = counter_examples_table
-        for row in self._connection.execute(sa.select(table).order_by(table.c.created_at, table.c.counter_id)):
-            try:
-                counters.append(rows.counter_of(row, self._keys[row.person_id]))
-            except _DAMAGED:
-                self._spoil(row.person_id, f"rejected face {row.counter_id}")
-        undos: list[Undo] = []
-        for row in self._connection.execute(sa.select(undos_table).order_by(undos_table.c.created_at)):
-            try:
-                undos.append(rows.undo_of(row, self._keys[row.person_id]))
-            except _DAMAGED:  # who it belongs to is as well known as before
-                self._faults.append(f"Undo {row.undo_id} of person {row.person_id} is damaged")
-        return Contents(
-            persons=tuple(person for person in self._persons if person.person_id not in self._damaged),
-            photos=tuple(item for item in photos if item[0].person_id not in self._damaged),
-            counter_examples=tuple(counter for counter in counters if counter.person_id not in self._damaged),
-            undos=tuple(undo for undo in undos if undo.person_id not in self._damaged),
-            damaged=frozenset(self._damaged),
-            faults=tuple(self._faults),
-        )
-
-    def picture_faults(self) -> list[str]:
-        """Which pictures do not decrypt, in words."""
-        faults = []
-        columns = photos_table.c
-        for row in self._connection.execute(sa.select(columns.photo_id, columns.person_id, columns.picture)):
-            try:
-                self._keys[row.person_id].open(row.picture, rows.picture_place(row.person_id, row.photo_id))
-            except _DAMAGED:
-                faults.append(f"The picture of photo {row.photo_id} of person {row.person_id} is damaged")
-        return faults
-
-    def _vectors(self, model: str | None) -> dict[str, Embedding]:
-        vectors: dict[str, Embedding] = {}
-        columns = embeddings_table.c
-        query = sa.select(columns.photo_id, columns.model, columns.vector, photos_table.c.person_id).join(
-            photos_table
-        )
-        if model is not None:
-            query = query.where(columns.model == model)
-        for row in self._connection.execute(query):
-            place = rows.vector_place(str(row.person_id), str(row.photo_id), str(row.model))
-            try:
-                vectors[row.photo_id] = rows.vector_of(row.vector, place, self._keys[row.person_id])
-            except _DAMAGED:
-                self._spoil(row.person_id, f"embedding of photo {row.photo_id}")
-        return vectors
-
-    def _spoil(self, person_id: Any, what: str) -> None:
-        self._damaged.add(str(person_id))
-        self._faults.append(f"Person {person_id}: the {what} is damaged")
-
-
-def in_words(exc: Exception) -> str:
-    """What a carer can do something about; the log has the rest."""
-    text = str(exc).lower()
-    if "full" in text:
-        return "The disk is full; nothing was changed"
-    if "readonly" in text or "read-only" in text or "unable to open" in text:
-        return "The bank cannot be written; check the rights of the data directory"
-    if "malformed" in text or "not a database" in text or "no such table" in text or "no such column" in text:
-        return "The bank is damaged. It was left untouched; restore a backup"
-    return "The bank cannot be read or written; nothing was changed"
-
-
-def key_record(connection: sa.Connection) -> KeyRecord:
-    """What a bank knows of its key.
-
-    Raises:
-        BankError: nothing.
-    """
-    row = connection.execute(sa.select(vault_table)).one_or_none()
-    wrapped = connection.execute(sa.select(persons_table.c.person_id, persons_table.c.key))
-    if row is None:
-        raise BankError("The bank's record of its key is missing. It was left untouched; restore a backup")
-    return KeyRecord(
-        bank_id=row.bank_id,
-        key_check=row.key_check,
-        slots=read_slots(connection),
-        wrapped=[(person_id, key) for person_id, key in wrapped],
-    )
-
-
-def read_slots(connection: sa.Connection) -> list[Slot]:
-    """The slots of a bank."""
-    return [
-        Slot(row.kind, json.loads(row.parameters), row.wrapped)
-        for row in connection.execute(sa.select(key_slots_table).order_by(key_slots_table.c.kind))
-    ]
-
-
-def insert_slots(connection: sa.Connection, slots: Sequence[Slot]) -> None:
-    """Keep slots, none of whose kinds is there."""
-    for slot in slots:
-        row = {"kind": slot.kind, "parameters": json.dumps(slot.parameters), "wrapped": slot.wrapped}
-        connection.execute(key_slots_table.insert(), row)
+    @contextmanager
+    def _watching(self) -> Iterator[set[str]]:
+        """Who is changed from now on."""
+        changed: set[str] = set()
+        self._watches.append(changed)
+        try:
+            yield changed
+        finally:
+            self._watches = [watch for watch in self._watches if watch is not changed]
 
 
 def _insert_photos(connection: sa.Connection, photos: Sequence[StoredPhoto], key: DataKey) -> None:
     if not photos:
         return
-    connection.execute(photos_table.insert(), [rows.photo_row(stored, key) for stored in photos])
+    photo_rows = [rows.photo_row(stored.photo, stored.picture, key) for stored in photos]
+    connection.execute(photos_table.insert(), photo_rows)
     connection.execute(
         embeddings_table.insert(),
         [
@@ -647,201 +555,6 @@ def _insert_photos(connection: sa.Connection, photos: Sequence[StoredPhoto], key
             for stored in photos
         ],
     )
-
-
-def _give_photos(
-    connection: sa.Connection, wanted: sa.ColumnElement[bool], taker: str, keys: tuple[DataKey, DataKey]
-) -> None:
-    """Make photos another person's: every value is sealed anew, from the first key to the second."""
-
-    def anew(sealed: bytes, place: Callable[[str], Place], giver: str) -> bytes:
-        return keys[1].seal(keys[0].open(sealed, place(giver)), place(taker))
-
-    columns, of_embeddings = photos_table.c, embeddings_table.c
-    for photo in connection.execute(sa.select(photos_table).where(wanted)).all():
-        photo_id, giver = photo.photo_id, photo.person_id
-        row = {
-            "person_id": taker,
-            "origin_id": photo.origin_id or giver,
-            "quality": anew(photo.quality, partial(rows.quality_place, photo_id=photo_id), giver),
-            "picture": anew(photo.picture, partial(rows.picture_place, photo_id=photo_id), giver),
-        }
-        connection.execute(photos_table.update().where(columns.photo_id == photo_id), row)
-        own = sa.select(embeddings_table).where(of_embeddings.photo_id == photo_id)
-        for embedding in connection.execute(own).all():
-            place = partial(rows.vector_place, photo_id=photo_id, model=embedding.model)
-            connection.execute(
-                embeddings_table.update().where(
-                    of_embeddings.photo_id == photo_id, of_embeddings.model == embedding.model
-                ),
-                {"vector": anew(embedding.vector, place, giver)},
-            )
-
-
-def _give_corrections(
-    connection: sa.Connection,
-    counters_wanted: sa.ColumnElement[bool],
-    undos_wanted: sa.ColumnElement[bool],
-    taker: str,
-    keys: tuple[DataKey, DataKey],
-) -> None:
-    """Make rejected looks and undos another person's: sealed anew."""
-    counters, undos = counter_examples_table, undos_table
-    for row in connection.execute(sa.select(counters).where(counters_wanted)).all():
-        counter = replace(rows.counter_of(row, keys[0]), person_id=taker)
-        connection.execute(
-            counters.update().where(counters.c.counter_id == row.counter_id),
-            rows.counter_row(counter, keys[1]) | {"origin_id": row.origin_id or row.person_id},
-        )
-    for row in connection.execute(sa.select(undos).where(undos_wanted)).all():
-        undo = replace(rows.undo_of(row, keys[0]), person_id=taker)
-        connection.execute(undos.update().where(undos.c.undo_id == row.undo_id), rows.undo_row(undo, keys[1]))
-
-
-def _traces(connection: sa.Connection, person_id: str, photo_ids: Sequence[str] | None = None) -> list[bytes]:
-    """By what the values of a person, or of some photos, would be found in a file."""
-    photos, embeddings = photos_table.c, embeddings_table.c
-    wanted = photos.person_id == person_id
-    if photo_ids is not None:
-        wanted &= photos.photo_id.in_(photo_ids)
-    queries = [
-        sa.select(photos.quality, photos.picture).where(wanted),
-        sa.select(embeddings.vector).join(photos_table).where(wanted),
-    ]
-    if photo_ids is None:
-        for table, names in (
-            (persons_table, ("key", "content")),
-            (counter_examples_table, ("vector",)),
-            (undos_table, ("content",)),
-        ):
-            columns = [table.c[name] for name in names]
-            queries.append(sa.select(*columns).where(table.c.person_id == person_id))
-    values = [value for query in queries for row in connection.execute(query) for value in row]
-    # The nonce is random, and at the beginning: where it is not found, the value is not. Damaged values may be zeros.
-    whole = [value for value in values if isinstance(value, bytes) and value[:1] == bytes([VERSION])]
-    return [value[1 : 1 + NONCE_BYTES] for value in whole if len(value) > NONCE_BYTES]
-
-
-def _absorbed(connection: sa.Connection, person_id: str) -> list[str]:
-    """Everyone who was merged into a person, directly or by way of others."""
-    found: list[str] = []
-    waiting = [person_id]
-    while waiting:
-        query = sa.select(merges_table.c.source_id).where(merges_table.c.target_id == waiting.pop())
-        sources = [
-            source_id
-            for (source_id,) in connection.execute(query)
-            if source_id != person_id and source_id not in found
-        ]
-        found += sources
-        waiting += sources
-    return found
-
-
-def erase(connection: sa.Connection, erased: Collection[str]) -> int:
-    """Remove what was forgotten from an older bank; no key is needed for that.
-
-    A bank of an older schema does not tell what a merge has moved: there, whoever holds somebody who was forgotten
-    goes as well.
-
-    Returns: how many persons and photos were still there.
-    """
-    inspector = sa.inspect(connection)
-    tables = set(inspector.get_table_names())
-    there = {
-        table: {column["name"] for column in inspector.get_columns(table.name)} if table.name in tables else set()
-        for table in {column.table for column in _ERASED_BY}
-    }
-    gone = set(erased)
-    if "origin_id" not in there[photos_table] and there[merges_table]:
-        targets = {row.source_id: row.target_id for row in connection.execute(sa.select(merges_table))}
-        for person_id in erased:
-            holder = targets.get(person_id)
-            while holder is not None and holder not in gone:
-                gone.add(holder)
-                holder = targets.get(holder)
-    # One text instead of a list: how many values a statement takes is limited.
-    ids = sa.select(sa.func.json_each(json.dumps(sorted(gone))).table_valued("value").c.value)
-    if there[merges_table]:
-        _close_chains(connection, gone)
-    count = 0
-    for column in _ERASED_BY:
-        if column.name in there[column.table]:
-            removed = connection.execute(column.table.delete().where(column.in_(ids))).rowcount
-            count += removed if column.table in (persons_table, photos_table) else 0
-    return count
-
-
-def _close_chains(connection: sa.Connection, gone: Collection[str]) -> None:
-    """Who was merged into someone who goes, and with him into a third, was merged into that third."""
-    merges = merges_table.c
-    targets = {row.source_id: row.target_id for row in connection.execute(sa.select(merges_table))}
-    for source_id, target_id in targets.items():
-        seen, last = {source_id}, target_id
-        while last in gone and last in targets and last not in seen:
-            seen.add(last)
-            last = targets[last]
-        if last != target_id:
-            connection.execute(merges_table.update().where(merges.source_id == source_id), {"target_id": last})
-
-
-def _belongings(connection: sa.Connection, person_id: str) -> list[str]:
-    """The ids of all that goes with a person."""
-    return [
-        each
-        for column in (photos_table.c.photo_id, counter_examples_table.c.counter_id, undos_table.c.undo_id)
-        for each in connection.scalars(sa.select(column).where(column.table.c.person_id == person_id))
-    ]
-
-
-def _note_erased(connection: sa.Connection, erasures: Sequence[Erasure]) -> None:
-    if erasures:
-        connection.execute(
-            erasures_table.delete().where(erasures_table.c.erased_id == sa.bindparam("gone")),
-            [{"gone": erasure.erased_id} for erasure in erasures],
-        )
-        connection.execute(
-            erasures_table.insert(),
-            [{"erased_id": each.erased_id, "erased_at": to_micros(each.erased_at)} for each in erasures],
-        )
-
-
-def _renew(connection: sa.Connection, person_id: str, keys: tuple[DataKey, DataKey]) -> None:
-    """Seal every value of a person anew, from the first key to the second. What is damaged stays as it is."""
-
-    def anew(sealed: bytes, place: Place) -> bytes:
-        try:
-            return keys[1].seal(keys[0].open(sealed, place), place)
-        except DamagedPerson:
-            return sealed
-
-    persons, photos, embeddings = persons_table, photos_table, embeddings_table
-    counters, undos = counter_examples_table, undos_table
-    for person in connection.execute(sa.select(persons).where(persons.c.person_id == person_id)).all():
-        content = anew(person.content, rows.person_place(person_id))
-        connection.execute(persons.update().where(persons.c.person_id == person_id), {"content": content})
-    of_person = photos.c.person_id == person_id
-    for vector in connection.execute(sa.select(embeddings).join(photos).where(of_person)).all():
-        connection.execute(
-            embeddings.update().where(embeddings.c.photo_id == vector.photo_id, embeddings.c.model == vector.model),
-            {"vector": anew(vector.vector, rows.vector_place(person_id, vector.photo_id, vector.model))},
-        )
-    for photo in connection.execute(sa.select(photos).where(of_person)).all():
-        row = {
-            "quality": anew(photo.quality, rows.quality_place(person_id, photo.photo_id)),
-            "picture": anew(photo.picture, rows.picture_place(person_id, photo.photo_id)),
-        }
-        connection.execute(photos.update().where(photos.c.photo_id == photo.photo_id), row)
-    for counter in connection.execute(sa.select(counters).where(counters.c.person_id == person_id)).all():
-        sealed = anew(counter.vector, rows.counter_place(person_id, counter.counter_id, counter.model))
-        connection.execute(counters.update().where(counters.c.counter_id == counter.counter_id), {"vector": sealed})
-    for undo in connection.execute(sa.select(undos).where(undos.c.person_id == person_id)).all():
-        sealed = anew(undo.content, rows.undo_place(person_id, undo.undo_id, undo.kind))
-        connection.execute(undos.update().where(undos.c.undo_id == undo.undo_id), {"content": sealed})
-
-
-def _delete(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> None:
-    connection.execute(column.table.delete().where(column.in_(ids)))
 
 
 def _touch(connection: sa.Connection, person: Person) -> None:

@@ -98,7 +98,7 @@ class DataKey:
 
 
 class Vault:
-    """The master key at work: it wraps the data keys, and nothing else.
+    """The master key at work: it wraps the data keys, and seals what tells that they belong together.
 
     Args:
         master_key: 32 bytes.
@@ -120,6 +120,22 @@ class Vault:
             DamagedPerson: it was altered, is another's, or the master key is another.
         """
         return DataKey(self._wrapper.open(wrapped, _key_place(person_id)))
+
+    def digest_key(self) -> bytes:
+        """32 bytes for the hashes of rows (`digest.py`)."""
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"visage digest").derive(self.master_key)
+
+    def seal_digest(self, bank_id: str, value: int) -> bytes:
+        """A digest of rows, below 2^256, as the bank keeps it."""
+        return self._wrapper.seal(value.to_bytes(32), Place("", bank_id, "vault.digest"))
+
+    def open_digest(self, bank_id: str, sealed: bytes) -> int:
+        """The inverse of `seal_digest`.
+
+        Raises:
+            DamagedPerson: it was altered, or is none.
+        """
+        return int.from_bytes(self._wrapper.open(sealed, Place("", bank_id, "vault.digest")))
 
     def key_check(self, bank_id: str) -> bytes:
         """A value by which a bank knows its master key again."""

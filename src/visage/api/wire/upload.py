@@ -3,18 +3,24 @@ system's."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from visage.errors import BankError, InvalidValue
 
 _MAX_FIELD_BYTES = 1024
 _MAX_PARTS = 8
+STALL_S = 10.0
+"""An upload of which nothing comes for so long is given up: the end of the server waits for it."""
 
 
 class _Form:
@@ -26,7 +32,8 @@ class _Form:
         self._path = path
         self._file_field = file_field
         path.unlink(missing_ok=True)  # of an upload before, or a link
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._header = bytearray()
         self._value = bytearray()
         self._name = ""
@@ -61,14 +68,14 @@ class _Form:
         if self._name == self._file_field:
             view = memoryview(data)[start:end]
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                view = view[self._file.write(view) :]
         elif self._name in self.fields:
             self.fields[self._name] += data[start:end]
             if len(self.fields[self._name]) > _MAX_FIELD_BYTES:
                 raise InvalidValue.of(self._name, f"must not be longer than {_MAX_FIELD_BYTES:,} bytes")
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._file.close()
 
 
 async def receive_file(request: Request, file_field: str, path: Path) -> dict[str, str]:
@@ -80,7 +87,8 @@ async def receive_file(request: Request, file_field: str, path: Path) -> dict[st
         path: where it goes.
 
     Raises:
-        InvalidValue: the body is no such form.
+        InvalidValue: the body is no such form, or broke off.
+        HTTPException: nothing came of it for too long.
         BankError: the file cannot be written.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
@@ -101,9 +109,18 @@ async def receive_file(request: Request, file_field: str, path: Path) -> dict[st
                 "on_header_end": form.on_header_end,
             },
         )
-        async for chunk in request.stream():
-            parser.write(chunk)
+        chunks = aiter(request.stream())
+        while True:
+            async with asyncio.timeout(STALL_S):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                break
+            await run_in_threadpool(parser.write, chunk)
         parser.finalize()
+    except TimeoutError as exc:
+        raise HTTPException(408, headers={"Connection": "close"}) from exc
+    except ClientDisconnect as exc:  # nobody hears it
+        raise InvalidValue.of("body", "broke off") from exc
     except FormParserError as exc:
         raise InvalidValue.of("body", "is no form that can be read") from exc
     except OSError as exc:

@@ -1,0 +1,144 @@
+"""What belongs together: a digest of every row of the bank, which nobody can make without its key.
+
+Each value in the bank is sealed for its place, so that none can be altered or moved. But an older value of the same
+place opens as well, and so does a row that was removed. So each write moves a sum on, which is kept sealed: of every
+row, a keyed hash of its ids and of the nonces of its values, which are never the same twice. What is put back, or
+taken out, by other means than Visage makes the sum wrong, and stays so.
+
+The sum is that of a set (AdHash: Bellare and Micciancio 1997, "A New Paradigm for Collision-Free Hashing"; here the
+hash is keyed, and the sum is sealed), so that a write costs what it touches.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from visage.errors import DamagedPerson
+from visage.storage.schema import (
+    counter_examples_table,
+    embeddings_table,
+    erasures_table,
+    merges_table,
+    persons_table,
+    photos_table,
+    undos_table,
+    vault_table,
+)
+from visage.storage.vault import NONCE_BYTES, Vault
+
+_MODULUS = 2**256
+_MAX_VALUES = 500
+
+UNKNOWN = b""
+"""The digest of a bank that was changed without its key."""
+
+
+def of_rows(connection: sa.Connection, vault: Vault, ids: Collection[str] | None) -> int:
+    """The sum of all rows that belong to some persons, and of the merges and erasures of these ids.
+
+    Args:
+        connection: within a transaction.
+        vault: the master key.
+        ids: None for the whole bank.
+    """
+    key, total = vault.digest_key(), 0
+    for some in [None] if ids is None else _batches(sorted(ids)):
+        for row in connection.execute(_query(some)):
+            total += int.from_bytes(hmac.digest(key, repr(tuple(row)).encode(errors="backslashreplace"), "sha256"))
+    return total % _MODULUS
+
+
+def move_on(connection: sa.Connection, vault: Vault, before: int, after: int) -> None:
+    """Let the digest of the bank follow a change of rows. One that is unknown stays so."""
+    row = connection.execute(sa.select(vault_table.c.bank_id, vault_table.c.digest)).one()
+    try:
+        value = vault.open_digest(row.bank_id, row.digest)
+    except DamagedPerson:
+        return
+    _keep(connection, vault, row.bank_id, (value + after - before) % _MODULUS)
+
+
+def renew(connection: sa.Connection, vault: Vault) -> None:
+    """Take the rows as they are for right."""
+    bank_id = connection.execute(sa.select(vault_table.c.bank_id)).scalar_one()
+    _keep(connection, vault, bank_id, of_rows(connection, vault, None))
+
+
+def faults(connection: sa.Connection, vault: Vault) -> list[str]:
+    """Do the rows belong together? In words."""
+    row = connection.execute(sa.select(vault_table.c.bank_id, vault_table.c.digest)).one()
+    if row.digest == UNKNOWN:
+        return [
+            "The bank was changed without its key, as one that was set aside is when somebody is forgotten: whether "
+            "something else was changed too cannot be told. `visage key rotate` takes it as it is now"
+        ]
+    try:
+        is_right = vault.open_digest(row.bank_id, row.digest) == of_rows(connection, vault, None)
+    except DamagedPerson:
+        is_right = False
+    if is_right:
+        return []
+    return [
+        "Rows of the bank were put back, removed or damaged, and not by Visage. Restore a backup, or look whether "
+        "all is right: `visage key rotate` takes it as it is now"
+    ]
+
+
+def _keep(connection: sa.Connection, vault: Vault, bank_id: str, value: int) -> None:
+    connection.execute(vault_table.update(), {"digest": vault.seal_digest(bank_id, value)})
+
+
+def _query(ids: Sequence[str] | None) -> sa.CompoundSelect[Any]:
+    """Kind, ids, and the beginnings of the sealed values of each row."""
+    persons, photos, embeddings = persons_table.c, photos_table.c, embeddings_table.c
+    counters, undos = counter_examples_table.c, undos_table.c
+    merges, erasures = merges_table.c, erasures_table.c
+    none, text = sa.literal(b"", sa.LargeBinary), sa.literal("")
+
+    def start(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+        return sa.func.substr(column, 1, 1 + NONCE_BYTES)
+
+    parts: list[tuple[sa.Column[Any], list[Any]]] = [
+        (persons.person_id, [persons.person_id, text, text, text, start(persons.key), start(persons.content)]),
+        (
+            photos.person_id,
+            [photos.photo_id, photos.person_id, photos.origin_id, text, start(photos.quality), start(photos.picture)],
+        ),
+        (
+            photos.person_id,
+            [embeddings.photo_id, photos.person_id, embeddings.model, text, start(embeddings.vector), none],
+        ),
+        (
+            counters.person_id,
+            [
+                counters.counter_id,
+                counters.person_id,
+                counters.origin_id,
+                counters.model,
+                start(counters.vector),
+                none,
+            ],
+        ),
+        (
+            undos.person_id,
+            [undos.undo_id, undos.person_id, undos.kind, undos.source_id, start(undos.content), none],
+        ),
+        (merges.source_id, [merges.source_id, merges.target_id, text, text, none, none]),
+        (erasures.erased_id, [erasures.erased_id, sa.cast(erasures.erased_at, sa.Text), text, text, none, none]),
+    ]
+    selects = []
+    for number, (owner, columns) in enumerate(parts):
+        query = sa.select(sa.literal(number), *columns)
+        if number == 2:  # an embedding is the photo's
+            query = query.join_from(embeddings_table, photos_table)
+        selects.append(query if ids is None else query.where(owner.in_(ids)))
+    return sa.union_all(*selects)
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(ids), _MAX_VALUES):
+        yield ids[begin : begin + _MAX_VALUES]
