@@ -43,14 +43,13 @@ class Clock:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._mark, self._since = mark, monotonic()
+        self._known = (mark, monotonic())  # one value, for threads that read while another writes
 
     @property
     def mark(self) -> datetime | None:
         """A time that surely has come: the latest that was believed, and the whole minutes that passed since."""
-        if self._mark is None:
-            return None
-        return self._mark + timedelta(minutes=(self._monotonic() - self._since) // 60)
+        mark, since = self._known
+        return None if mark is None else mark + timedelta(minutes=(self._monotonic() - since) // 60)
 
     def fault(self, now: datetime | None = None) -> str | None:
         """Why a time cannot be believed, in words; None where it can.
@@ -77,4 +76,4 @@ class Clock:
 
     def believe(self, now: datetime) -> None:
         """This time is right."""
-        self._mark, self._since = now, self._monotonic()
+        self._known = (now, self._monotonic())

@@ -311,7 +311,7 @@ os._exit(0)
         ("protection", 8),
         ("deletion", 5),
         ("restoration", 12),
-        ("moving_out", 9),
+        ("moving_out", 15),
     ],
 )
 def test_a_change_that_is_killed_at_any_step_is_done_or_not_done(tmp_path: Path, scenario: str, every: int) -> None:

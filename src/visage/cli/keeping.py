@@ -137,7 +137,7 @@ def restore(
     )
     if done.key_set_aside is not None:
         say(f"That bank's key is kept as {done.key_set_aside}.")
-    say("API keys, settings and the audit log are in no backup: they are those of this computer, as before.")
+    say("API keys, settings and the audit log are in no backup: those of this computer stay; a new one has none yet.")
     if staged.opened_by == "passphrase" and home.passphrase is None and home.master_key is None:
         say("The bank opens with the passphrase that it had then.")
 

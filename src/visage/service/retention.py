@@ -45,6 +45,14 @@ class Due:
     days: int
 
 
+def clock_of(store: PreferenceStore) -> Clock:
+    """The clock of an installation, which goes on from what it keeps; and keeps what can be believed now."""
+    clock = Clock(store.time(MARK))
+    clock.now()
+    store.keep_time(MARK, clock.mark)
+    return clock
+
+
 class Retention:
     """The rule at work on one bank.
 

@@ -20,7 +20,7 @@ from visage.errors import InstallationError, InvalidValue, NotReady, VisageError
 from visage.recognition.recognizer import Recognizer
 from visage.service.lanes import Lanes
 from visage.service.opening import key_source, open_recognizer
-from visage.service.retention import MARK, Retention
+from visage.service.retention import Retention, clock_of
 from visage.settings import Settings
 from visage.vision.image import Limits
 
@@ -238,11 +238,8 @@ class Service:
         """
         if self._admin is None:  # a restore changes nothing of this
             self._admin = open_database(self.settings.data_dir)
-            preferences = self._store_of_preferences()
-            self._clock = clock = Clock(preferences.time(MARK))
-            if clock.fault() is None:
-                preferences.keep_time(MARK, clock.now())
-            access = Access(AccessStore(self._admin.transaction), required=self.keys_required, clock=clock)
+            self._clock = clock_of(self._store_of_preferences())
+            access = Access(AccessStore(self._admin.transaction), required=self.keys_required, clock=self._clock)
             if self.keys_required and not access.has_keys:
                 raise InstallationError(
                     "Others can reach this server, and there is no API key yet. "
