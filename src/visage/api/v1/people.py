@@ -38,6 +38,7 @@ from visage.api.v1.schemas import (
 )
 from visage.errors import InvalidValue
 from visage.recognition.enrolment import Details
+from visage.service.memory import give_back
 from visage.types import Box
 
 router = APIRouter(tags=["people"])
@@ -142,6 +143,7 @@ async def update_person(
 async def delete_person(recognizer: RecognizerDep, service: ServiceDep, person_id: str) -> Envelope[Deleted]:
     """Forget a person with every photo."""
     complete = await service.store(recognizer.bank.forget, person_id)
+    await service.store(give_back)
     return Envelope(data=Deleted(person_id=person_id, complete=complete))
 
 
