@@ -809,6 +809,10 @@ def change(bank: MemoryBank, what: str, a: int, b: int) -> None:
             bank.forget(one)
         elif what == "forget photo":
             bank.forget_photo(one, bank.photos(one)[b % len(bank.photos(one))].photo_id)
+        elif what == "consent":
+            bank.update(one, consent=[None, MOTHERS, HERS][b % 3])
+        elif what == "settle":
+            bank.settle(datetime.now(UTC) + timedelta(days=30, microseconds=-a * 10_000))
         elif what == "merge" and one != other:
             merge(bank, one, other, keep=b % 2 == 0)
         elif what == "undo" and (made := sorted(undos(bank).values(), key=lambda undo: undo.created_at)):
@@ -845,6 +849,6 @@ def test_memory_and_file_agree_whatever_is_rejected_and_undone(changes: list[tup
 
 
 @PROPERTY
-@given(some("enrol", *["reject", "merge"] * 2, "teach", *["undo"] * 3, "forget photo"))
+@given(some("enrol", *["reject", "merge"] * 2, "teach", *["undo"] * 3, "forget photo", "consent", "settle"))
 def test_memory_and_file_agree_whatever_is_merged_and_undone(changes: list[tuple[str, int, int]]) -> None:
     compare_with_the_file(changes)

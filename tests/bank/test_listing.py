@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visage.bank.listing import page
+from visage.bank.listing import page, search_text
 from visage.types import Person
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,7 +17,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def finds(query: str, name: str, relationship: str | None = None) -> bool:
     """Does this query find a person of this name?"""
     person = Person("id", name, relationship, {}, NOW, NOW)
-    return page([person], query=query, limit=1, cursor=None).total == 1
+    return page([(person, search_text(person))], query=query, limit=1, cursor=None).total == 1
 
 
 @pytest.mark.parametrize(

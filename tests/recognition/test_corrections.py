@@ -116,6 +116,15 @@ def strangers(recognizer: Recognizer, count: int) -> list[str]:
 WAYS = pytest.mark.parametrize("way", ["by identification", "by image"])
 
 
+def test_the_same_face_is_rejected_once(recognizer: Recognizer, photos: Photos) -> None:
+    person_id = mistaken(recognizer, photos)
+    image = photos["biden"].read_bytes()
+    sighting = recognizer.identify(image).identification_id
+    undos = {recognizer.reject_sighting(person_id, sighting).undo_id for _ in range(20)}
+    undos |= {recognizer.reject_image(person_id, image).undo_id for _ in range(2)}
+    assert len(recognizer.bank.counter_examples(person_id)) == len(undos) <= 2, "by the sighting, and by the image"
+
+
 @WAYS
 def test_a_rejected_face_is_not_named_again(recognizer: Recognizer, photos: Photos, way: str) -> None:
     person_id = mistaken(recognizer, photos)

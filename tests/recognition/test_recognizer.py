@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import threading
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from tests.conftest import make_recognizer
+from visage.bank.records import CounterExample
 from visage.errors import (
     DuplicatePerson,
     InvalidImage,
@@ -23,7 +25,8 @@ from visage.errors import (
 )
 from visage.recognition.enrolment import Details
 from visage.recognition.recognizer import Recognizer
-from visage.types import Enrolment, Person, Status
+from visage.recognition.sightings import Picture
+from visage.types import Enrolment, NewPhoto, Person, Photo, Status, Undo
 from visage.vision.pipeline import Pipeline
 
 
@@ -238,3 +241,30 @@ def test_a_photo_that_brings_metadata_and_a_change_of_metadata_both_count(
     changing.join(30)
     brought = {f"brought {number}" for number in range(10)}
     assert recognizer.bank.person(person_id).metadata.keys() == {*brought, *said}
+
+
+def test_nothing_in_memory_is_of_who_was_forgotten(recognizer: Recognizer, photos: Mapping[str, Path]) -> None:
+    """After all that may hold somebody: a camera, a sighting, a correction, a merge, the reports."""
+    person_id = enrol(recognizer, "Barack", photos["obama"]).person.person_id
+    other_id = enrol(recognizer, "Joe", photos["biden"]).person.person_id
+    camera = recognizer.camera()
+    for _ in range(3):
+        recognizer.identify(photos["obama2"].read_bytes(), camera)
+    recognizer.reject_sighting(person_id, recognizer.identify(photos["obama3"].read_bytes()).identification_id)
+    recognizer.merge(person_id, other_id)
+    recognizer.report()
+    recognizer.advice()
+
+    def held() -> list[str]:
+        gc.collect()
+        return [
+            type(each).__name__
+            for each in gc.get_objects()
+            if (isinstance(each, Person | Photo | Undo | CounterExample) and each.person_id in (person_id, other_id))
+            or isinstance(each, NewPhoto | Picture)
+        ]
+
+    assert set(held()) >= {"Person", "Photo", "Undo", "CounterExample", "Picture"}
+    recognizer.bank.forget(person_id)
+    recognizer.forget_strangers()  # as the server does every minute
+    assert held() == []

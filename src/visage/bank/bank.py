@@ -129,7 +129,7 @@ class MemoryBank:
     def persons(self, *, query: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
         """A page of the persons, newest first; see `listing.page`."""
         with self._turn:
-            everyone = tuple(self._roster.persons.values())
+            everyone = [(person, self._roster.texts[key]) for key, person in self._roster.persons.items()]
         return listing.page(everyone, query=query, limit=limit, cursor=cursor)
 
     def named(self, name: str) -> tuple[Person, ...]:

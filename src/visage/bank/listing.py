@@ -45,11 +45,16 @@ def name_key(name: str) -> str:
     return " ".join(folded.split())
 
 
-def page(persons: Iterable[Person], *, query: str | None, limit: int, cursor: str | None) -> Page:
+def search_text(person: Person) -> str:
+    """What a query is looked for in: name and relationship, folded. To be kept with the person: it takes long."""
+    return "\n".join(form for field in (person.name, person.relationship or "") for form in _folded(field))
+
+
+def page(persons: Iterable[tuple[Person, str]], *, query: str | None, limit: int, cursor: str | None) -> Page:
     """A page of the persons, newest first.
 
     Args:
-        persons: everyone.
+        persons: everyone, with the `search_text` of each.
         query: words, each a part of the name or relationship, in any order, case and script; accents, apostrophes,
             dots and hyphens may be left out. None or empty for all.
         limit: at most so many.
@@ -59,7 +64,7 @@ def page(persons: Iterable[Person], *, query: str | None, limit: int, cursor: st
         InvalidValue: the cursor is none of ours.
     """
     words = _words(query or "")
-    found = sorted((person for person in persons if _fits(words, person)), key=_newest_first)
+    found = sorted((person for person, text in persons if _fits(words, text)), key=_newest_first)
     after = _read_cursor(cursor) if cursor else None
     rest = [person for person in found if after is None or _newest_first(person) > after]
     shown = tuple(rest[:limit])
@@ -72,10 +77,7 @@ def _words(query: str) -> list[tuple[str, list[str]]]:
     return [(joined.strip(), spaced.split()) for joined, spaced in words if joined.strip()]
 
 
-def _fits(words: list[tuple[str, list[str]]], person: Person) -> bool:
-    if not words:
-        return True
-    text = "\n".join(form for field in (person.name, person.relationship or "") for form in _folded(field))
+def _fits(words: list[tuple[str, list[str]]], text: str) -> bool:
     return all(joined in text or all(part in text for part in parts) for joined, parts in words)
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from visage.bank.listing import search_text
 from visage.bank.looks import Hit, Looks, Sample
 from visage.bank.records import Contents, CounterExample, StoredPhoto
 from visage.bank.store import Search
@@ -36,6 +37,7 @@ class Roster:
 
     Attributes:
         persons: by id.
+        texts: in which they are searched, by id.
         photos: by id of the person and of the photo, oldest first.
         embeddings: by id of the photo, where this model has made one.
         counters: rejected looks, of every model, by id of the person and of the look.
@@ -46,6 +48,7 @@ class Roster:
     def __init__(self, index: Search, *, model: str, dimension: int, same_view: float) -> None:
         self.model = model
         self.persons: dict[str, Person] = {}
+        self.texts: dict[str, str] = {}
         self.photos: dict[str, dict[str, Photo]] = {}
         self.embeddings: dict[str, Embedding] = {}
         self.counters: dict[str, dict[str, CounterExample]] = {}
@@ -71,8 +74,7 @@ class Roster:
         for fault in contents.faults:
             log.error("%s. Restore a backup, or delete this person and register again", fault)
         for person in contents.persons:
-            self.persons[person.person_id] = person
-            self.photos[person.person_id] = {}
+            self.add(person)
         for photo, vector in contents.photos:
             self.photos[photo.person_id][photo.photo_id] = photo
             if vector is not None:
@@ -185,6 +187,7 @@ class Roster:
 
     def add(self, person: Person) -> None:
         """Hold somebody new, or who is changed."""
+        self.texts[person.person_id] = search_text(person)
         self.persons[person.person_id] = person
         self.photos.setdefault(person.person_id, {})
 
@@ -204,7 +207,7 @@ class Roster:
         """Hold a person no longer, nor what is left of that person's photos and corrections."""
         del self.persons[person_id]
         self.index.remove(person_id)
-        for kept in (self.counters, self._rejected, self._best_quality, self._best_look, self._views):
+        for kept in (self.texts, self.counters, self._rejected, self._best_quality, self._best_look, self._views):
             kept.pop(person_id, None)
         for photo_id in self.photos.pop(person_id):
             self.embeddings.pop(photo_id, None)
@@ -225,6 +228,7 @@ class Roster:
 
     def refresh(self, person: Person) -> Person:
         """Hold a person, and bring all that is derived of that person in line with photos and rejected looks."""
+        self.add(person)
         person = self._derive(person)
         if person.embedding_count:
             self.index.put(person.person_id, self.template(person.person_id))

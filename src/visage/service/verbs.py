@@ -18,6 +18,7 @@ from visage.recognition.report import Closeness, Report
 from visage.recognition.sightings import Seen
 from visage.recognition.tracker import Tracker
 from visage.recognition.unknowns import Unknown
+from visage.service.memory import give_back
 from visage.service.service import Service
 from visage.types import (
     Advice,
@@ -144,7 +145,9 @@ class Verbs:
 
     async def forget(self, person_id: str) -> bool:
         """Forget someone; returns and raises as `MemoryBank.forget`."""
-        return await self._lanes.store(self._bank.forget, person_id)
+        complete = await self._lanes.store(self._bank.forget, person_id)
+        await self._lanes.store(give_back)
+        return complete
 
     async def picture(self, person_id: str, photo_id: str) -> bytes:
         """A stored picture, a JPEG; raises as `MemoryBank.picture`."""
