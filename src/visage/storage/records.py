@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from visage.errors import InvalidBackup
+from visage.errors import BankError, InvalidBackup
 from visage.storage.loading import UNREADABLE
 
 Head: TypeAlias = Mapping[str, Any]
@@ -43,7 +43,7 @@ _FIELDS: Mapping[str, Mapping[str, Any]] = {
     "photo": {
         "photo_id": str,
         "person_id": str,
-        "score": int,
+        "score": int | float,
         "issues": list,
         "created_at": int,
         "origin_id": str | None,
@@ -66,7 +66,13 @@ _FIELDS: Mapping[str, Mapping[str, Any]] = {
 
 
 def pack(head: Head, rest: bytes = b"") -> bytes:
-    """A record as bytes."""
+    """A record as bytes.
+
+    Raises:
+        BankError: no restore would take it.
+    """
+    if not _is_sound(head):
+        raise BankError(f"A {head['record']} in the bank is damaged in a way that no backup can hold")
     text = json.dumps(dict(head), ensure_ascii=False).encode()
     return _LENGTHS.pack(len(text), len(rest)) + text + rest
 
@@ -96,11 +102,15 @@ def unpack(pieces: Iterable[bytes]) -> Iterator[Record]:
         raise InvalidBackup(DAMAGED_TEXT)
 
 
+def _is_sound(head: Head) -> bool:
+    """Does it hold what it must? KeyError: it does not."""
+    return all(isinstance(head[name], kind) for name, kind in _FIELDS[head["record"]].items())
+
+
 def _parse(text: bytes | bytearray) -> Head:
     try:
         head = json.loads(text)
-        fields = _FIELDS[head["record"]]
-        if not all(isinstance(head[name], kind) for name, kind in fields.items()):
+        if not _is_sound(head):
             raise TypeError(head["record"])
     except (*UNREADABLE, RecursionError) as exc:
         raise InvalidBackup(DAMAGED_TEXT) from exc
