@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tests.bank.test_bank import MODEL, look, photo
 from tests.storage.test_backup import back_up, fill, opened, restore
-from visage.errors import InvalidBackup
+from visage.errors import BankError, InvalidBackup
 from visage.service.restore import Secrets
 from visage.storage import records
 from visage.storage.backup import BackupWriter
@@ -233,7 +233,12 @@ def crafted(folder: Path, stream: bytes) -> Path:
 
 
 def packed(*heads: dict[str, Any]) -> bytes:
-    return b"".join(records.pack(head, b"picture" if head["record"] == "photo" else b"") for head in heads)
+    """As `records.pack`, which refuses what is wrong."""
+    found = b""
+    for head in heads:
+        text, rest = json.dumps(head).encode(), b"picture" if head["record"] == "photo" else b""
+        found += struct.pack(">II", len(text), len(rest)) + text + rest
+    return found
 
 
 def wrong_streams() -> Iterator[bytes]:
@@ -275,6 +280,12 @@ def test_a_sound_stream_is_taken(tmp_path: Path) -> None:
     assert bank.picture("p", "f") == b"picture"
     assert bank.forget("p")
     bank.close()
+
+
+def test_what_no_restore_would_take_is_not_written() -> None:
+    assert records.pack(PERSON) == packed(PERSON)
+    with pytest.raises(BankError):
+        records.pack(PERSON | {"name": None})
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 1000])

@@ -3,7 +3,9 @@
 Each value in the bank is sealed for its place, so that none can be altered or moved. But an older value of the same
 place opens as well, and so does a row that was removed. So each write moves a sum on, which is kept sealed: of every
 row, a keyed hash of its ids and of the nonces of its values, which are never the same twice. What is put back, or
-taken out, by other means than Visage makes the sum wrong, and stays so.
+taken out, by other means than Visage makes the sum wrong, and stays so: each write takes off what it finds, not what
+should be there. What a person has added to the sum is kept with the person, so that one who is damaged can be
+forgotten, and all is right again.
 
 The sum is that of a set (AdHash: Bellare and Micciancio 1997, "A New Paradigm for Collision-Free Hashing"; here the
 hash is keyed, and the sum is sealed), so that a write costs what it touches.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,40 +35,86 @@ from visage.storage.vault import NONCE_BYTES, Vault
 
 _MODULUS = 2**256
 _MAX_VALUES = 500
+_OF_PERSONS = 5
+"""So many tables hold what is somebody's; the others come after."""
 
 UNKNOWN = b""
 """The digest of a bank that was changed without its key."""
 
 
-def of_rows(connection: sa.Connection, vault: Vault, ids: Collection[str] | None) -> int:
-    """The sum of all rows that belong to some persons, and of the merges and erasures of these ids.
+@dataclass(slots=True)
+class Sums:
+    """What rows add to the digest.
+
+    Attributes:
+        persons: by person, what theirs add.
+        kept: by person, what the bank knows of that, sealed.
+        others: what merges and erasures add.
+    """
+
+    persons: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, bytes] = field(default_factory=dict)
+    others: int = 0
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return (sum(self.persons.values()) + self.others) % _MODULUS
+
+
+def of_rows(connection: sa.Connection, vault: Vault, ids: Collection[str] | None) -> Sums:
+    """The sums of all that belongs to some persons, and of the merges and erasures of these ids.
 
     Args:
         connection: within a transaction.
         vault: the master key.
         ids: None for the whole bank.
     """
-    key, total = vault.digest_key(), 0
+    key, sums = vault.digest_key(), Sums()
     for some in [None] if ids is None else _batches(sorted(ids)):
-        for row in connection.execute(_query(some)):
-            total += int.from_bytes(hmac.digest(key, repr(tuple(row)).encode(errors="backslashreplace"), "sha256"))
-    return total % _MODULUS
+        for kept, owner, *row in connection.execute(_query(some)):
+            value = int.from_bytes(hmac.digest(key, repr(row).encode(errors="backslashreplace"), "sha256"))
+            if owner is None:
+                sums.others += value
+            else:
+                sums.persons[owner] = (sums.persons.get(owner, 0) + value) % _MODULUS
+                if row[0] == 0:
+                    sums.kept[owner] = kept
+    return sums
 
 
-def move_on(connection: sa.Connection, vault: Vault, before: int, after: int) -> None:
-    """Let the digest of the bank follow a change of rows. One that is unknown stays so."""
+def move_on(connection: sa.Connection, vault: Vault, before: Sums, after: Sums, forgotten: str | None = None) -> None:
+    """Let the digest follow a change of rows. One that is unknown stays so.
+
+    Args:
+        connection: within the transaction of the change.
+        vault: the master key.
+        before, after: the change.
+        forgotten: who goes with all that was theirs: taken off is what the bank knew of them, not what was found.
+    """
+    change = after.total - before.total
+    for person_id, value in after.persons.items():
+        moved = value - before.persons.get(person_id, 0)
+        if moved or person_id not in before.kept:
+            _keep_of(connection, vault, person_id, _opened(vault, person_id, before.kept.get(person_id)) + moved)
+    if forgotten in before.kept:
+        found = before.persons[forgotten]
+        change += found - _opened(vault, forgotten, before.kept[forgotten], otherwise=found)
     row = connection.execute(sa.select(vault_table.c.bank_id, vault_table.c.digest)).one()
     try:
         value = vault.open_digest(row.bank_id, row.digest)
     except DamagedPerson:
         return
-    _keep(connection, vault, row.bank_id, (value + after - before) % _MODULUS)
+    _keep(connection, vault, row.bank_id, value + change)
 
 
 def renew(connection: sa.Connection, vault: Vault) -> None:
     """Take the rows as they are for right."""
     bank_id = connection.execute(sa.select(vault_table.c.bank_id)).scalar_one()
-    _keep(connection, vault, bank_id, of_rows(connection, vault, None))
+    sums = of_rows(connection, vault, None)
+    for person_id, value in sums.persons.items():
+        _keep_of(connection, vault, person_id, value)
+    _keep(connection, vault, bank_id, sums.total)
 
 
 def faults(connection: sa.Connection, vault: Vault) -> list[str]:
@@ -77,7 +126,7 @@ def faults(connection: sa.Connection, vault: Vault) -> list[str]:
             "something else was changed too cannot be told. `visage key rotate` takes it as it is now"
         ]
     try:
-        is_right = vault.open_digest(row.bank_id, row.digest) == of_rows(connection, vault, None)
+        is_right = vault.open_digest(row.bank_id, row.digest) == of_rows(connection, vault, None).total
     except DamagedPerson:
         is_right = False
     if is_right:
@@ -89,11 +138,24 @@ def faults(connection: sa.Connection, vault: Vault) -> list[str]:
 
 
 def _keep(connection: sa.Connection, vault: Vault, bank_id: str, value: int) -> None:
-    connection.execute(vault_table.update(), {"digest": vault.seal_digest(bank_id, value)})
+    connection.execute(vault_table.update(), {"digest": vault.seal_digest(bank_id, value % _MODULUS)})
+
+
+def _keep_of(connection: sa.Connection, vault: Vault, person_id: str, value: int) -> None:
+    update = persons_table.update().where(persons_table.c.person_id == person_id)
+    connection.execute(update, {"digest": vault.seal_digest(person_id, value % _MODULUS)})
+
+
+def _opened(vault: Vault, person_id: str, kept: bytes | None, otherwise: int = 0) -> int:
+    """What a person has added, as far as that is known."""
+    try:
+        return vault.open_digest(person_id, kept) if kept else otherwise
+    except DamagedPerson:
+        return otherwise
 
 
 def _query(ids: Sequence[str] | None) -> sa.CompoundSelect[Any]:
-    """Kind, ids, and the beginnings of the sealed values of each row."""
+    """Of each row, what is kept of it, the owner, and what is hashed: kind, ids, beginnings of the sealed values."""
     persons, photos, embeddings = persons_table.c, photos_table.c, embeddings_table.c
     counters, undos = counter_examples_table.c, undos_table.c
     merges, erasures = merges_table.c, erasures_table.c
@@ -132,7 +194,8 @@ def _query(ids: Sequence[str] | None) -> sa.CompoundSelect[Any]:
     ]
     selects = []
     for number, (owner, columns) in enumerate(parts):
-        query = sa.select(sa.literal(number), *columns)
+        kept = persons.digest if number == 0 else none
+        query = sa.select(kept, owner if number < _OF_PERSONS else sa.null(), sa.literal(number), *columns)
         if number == 2:  # an embedding is the photo's
             query = query.join_from(embeddings_table, photos_table)
         selects.append(query if ids is None else query.where(owner.in_(ids)))

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from visage.durable import sync
 from visage.errors import InvalidBackup
+from visage.storage.filling import NO_CIRCLES
 from visage.storage.folder import FILE_NAME
 from visage.storage.moving_out import TABLES
-from visage.storage.records import NO_CIRCLES
 from visage.storage.sqlite import is_known_revision, make_empty
 from visage.storage.vault import Vault
 

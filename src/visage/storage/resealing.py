@@ -17,7 +17,7 @@ from visage.storage.schema import (
     photos_table,
     undos_table,
 )
-from visage.storage.vault import DataKey, Place
+from visage.storage.vault import DataKey, Place, Vault
 
 
 def give_photos(
@@ -70,7 +70,34 @@ def give_corrections(
         connection.execute(undos.update().where(undos.c.undo_id == row.undo_id), rows.undo_row(undo, keys[1]))
 
 
-def renew(connection: sa.Connection, person_id: str, keys: tuple[DataKey, DataKey]) -> None:
+def change_keys(connection: sa.Connection, old: Vault, new: Vault, *, damaged_too: bool) -> None:
+    """Give every person a new data key, wrapped by another master key, and seal everything anew.
+
+    Args:
+        connection: within a transaction.
+        old, new: the master keys.
+        damaged_too: a key that cannot be read is replaced by one that opens nothing, instead of refusing.
+
+    Raises:
+        DamagedPerson: a person's key cannot be read.
+    """
+    columns = persons_table.c
+    for person_id, wrapped in connection.execute(sa.select(columns.person_id, columns.key)).all():
+        update = persons_table.update().where(columns.person_id == person_id)
+        try:
+            old_key = old.key(person_id, wrapped)
+        except DamagedPerson:
+            if not damaged_too:
+                raise
+            # Some other key may open it: whoever has that must not be taken for the owner of this bank.
+            connection.execute(update, {"key": b""})
+            continue
+        key, wrapped_key = new.new_key(person_id)
+        connection.execute(update, {"key": wrapped_key})
+        _renew(connection, person_id, (old_key, key))
+
+
+def _renew(connection: sa.Connection, person_id: str, keys: tuple[DataKey, DataKey]) -> None:
     """Seal every value of a person anew, from the first key to the second. What is damaged stays as it is."""
 
     def anew(sealed: bytes, place: Place) -> bytes:

@@ -20,6 +20,7 @@ persons_table = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
     sa.Column("last_seen_at", sa.BigInteger),  # only where that is switched on
+    sa.Column("digest", sa.LargeBinary, nullable=False, server_default=""),  # of all that is theirs (`digest.py`)
 )
 photos_table = sa.Table(
     "photos",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import IO, Protocol
 
@@ -20,16 +20,18 @@ from visage.bank.store import (
     Erasure,
     StoredPhoto,
     from_micros,
-    person_from_json,
     to_micros,
 )
 from visage.errors import BankError, DamagedPerson
-from visage.storage import digest, records, rows
-from visage.storage.backup import BackupWriter
+from visage.storage import digest, rows
+from visage.storage.dumping import write_backup
 from visage.storage.erasing import absorbed, belongings, delete, erase, note_erased, traces
-from visage.storage.keyring import insert_slots, key_record, read_slots
-from visage.storage.loading import DAMAGED, Loading
-from visage.storage.resealing import give_corrections, give_photos, renew
+from visage.storage.filling import fill
+from visage.storage.keyring import insert_slots, read_slots
+from visage.storage.loading import Loading
+from visage.storage.parting import give_back, insert_person, key_of, part
+from visage.storage.records import Record
+from visage.storage.resealing import change_keys, give_corrections, give_photos
 from visage.storage.schema import (
     counter_examples_table,
     embeddings_table,
@@ -45,9 +47,6 @@ from visage.storage.vault import DataKey, Slot, Vault
 from visage.types import Embedding, Person, Undo
 
 log = logging.getLogger("visage")
-
-_FEW = 16
-_MAX_ROUNDS = 8
 
 
 class Database(Protocol):
@@ -100,7 +99,7 @@ class SqlStore:
     def add_person(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """As `Store`."""
         with self._changing(person.person_id) as connection:
-            _insert_photos(connection, photos, self._insert_person(connection, person))
+            _insert_photos(connection, photos, insert_person(connection, self._vault, person))
 
     def add_photos(self, person: Person, photos: Sequence[StoredPhoto]) -> None:
         """As `Store`."""
@@ -119,7 +118,7 @@ class SqlStore:
             others = absorbed(connection, person_id)
             erased = [person_id, *others, *belongings(connection, person_id)]
             left = traces(connection, person_id)
-            with self._following(connection, erased):
+            with self._following(connection, erased, forgotten=person_id):
                 self._database.owe(connection)
                 if not delete(connection, persons_table.c.person_id, [person_id]):
                     raise DamagedPerson.of(person_id, "id")
@@ -150,7 +149,7 @@ class SqlStore:
         erased = {erasure.erased_id for erasure in erasures}
         with self._transaction() as connection, self._following(connection, None):
             self._database.owe(connection)
-            self._part(connection, erased)
+            part(connection, self._vault, erased)
             count, _ = erase(connection, erased)
             note_erased(connection, erasures)
         self._scrub(None)
@@ -210,6 +209,8 @@ class SqlStore:
                 rows.embedding_row(person_id, photo_id, model, embeddings[photo_id], self._key(connection, person_id))
                 for photo_id, person_id in owners
             ]
+            if not made:  # all of them were forgotten meanwhile
+                return
             with self._following(connection, [person_id for _, person_id in owners]):
                 connection.execute(embeddings_table.insert(), made)
 
@@ -290,7 +291,7 @@ class SqlStore:
             left = traces(connection, target.person_id, photo_ids)
             self._database.owe(connection)
             self._update(connection, target)
-            self._give_back(connection, target.person_id, source, (photo_ids, counter_ids, undo_ids), undo_id)
+            give_back(connection, self._vault, target.person_id, source, (photo_ids, counter_ids, undo_ids), undo_id)
         self._scrub(left, moved=True)
 
     def settle(self, undo_ids: Sequence[str], counter_ids: Sequence[str]) -> None:
@@ -316,44 +317,11 @@ class SqlStore:
             return faults + digest.faults(connection, self._vault)
 
     def backup(self, target: IO[bytes], on_progress: Callable[[int, int], None]) -> None:
-        """As `Store`: person by person, so that nobody waits; whoever is changed meanwhile is written again, the last
-        of them in the transaction that ends it. So it is one moment: that of its end."""
+        """As `Store`."""
         with self._watching() as changed:
-            with self._transaction() as connection:
-                header = key_record(connection)
-                key_since = connection.execute(sa.select(vault_table.c.key_since)).scalar_one()
-                oldest_first = sa.select(persons_table.c.person_id).order_by(persons_table.c.created_at)
-                ids = connection.scalars(oldest_first).all()
-                photos = connection.execute(sa.select(sa.func.count()).select_from(photos_table)).scalar_one()
-            out = BackupWriter(target, self._vault, header, persons=len(ids), photos=photos)
-            out.write(records.pack({"record": "bank", "key_since": key_since}))
-            done = 0
+            write_backup(target, self._transaction, lambda: self._vault, changed, on_progress)
 
-            def put(person_ids: Iterable[str], transaction: records.Transactions) -> None:
-                nonlocal done
-                for person_id in person_ids:
-                    for head, blob in records.of_person(transaction, self._vault, person_id):
-                        out.write(records.pack(head, blob))
-                        if head["record"] == "photo" and done < photos:
-                            done += 1
-                            on_progress(done, photos)
-
-            put(ids, self._transaction)
-            for number in range(_MAX_ROUNDS):
-                with self._transaction() as connection:
-                    again = sorted(changed)
-                    changed.clear()
-                    if is_last := len(again) <= _FEW or number == _MAX_ROUNDS - 1:
-                        put(again, lambda: nullcontext(connection))
-                        for head in records.of_bank(connection):
-                            out.write(records.pack(head))
-                if is_last:
-                    break
-                put(again, self._transaction)
-            out.close()
-            on_progress(photos, photos)
-
-    def fill(self, found: Iterable[records.Record]) -> tuple[str, ...]:
+    def fill(self, found: Iterable[Record]) -> tuple[str, ...]:
         """Take in the records of a backup, each person under a key of its own, in one transaction; the bank is empty.
 
         Returns: what was damaged when the backup was made, in words.
@@ -362,7 +330,7 @@ class SqlStore:
             InvalidBackup: the records are none.
         """
         with self._transaction() as connection, self._following(connection, None):
-            return records.fill(connection, self._vault, found)
+            return fill(connection, self._vault, found)
 
     def close(self) -> None:
         """As `Store`."""
@@ -402,22 +370,10 @@ class SqlStore:
         Raises:
             DamagedPerson: a person's key cannot be read; nothing was changed.
         """
-        columns = persons_table.c
         with self._transaction() as connection:
             self._database.owe(connection)
-            for person_id, wrapped in connection.execute(sa.select(columns.person_id, columns.key)).all():
-                try:
-                    old = self._vault.key(person_id, wrapped)
-                except DamagedPerson:
-                    if not damaged_too:
-                        raise
-                    # Some other key may open it: whoever has that must not be taken for the owner of this bank.
-                    spoilt = persons_table.update().where(columns.person_id == person_id)
-                    connection.execute(spoilt, {"key": b""})
-                    continue
-                key, wrapped_key = vault.new_key(person_id)
-                connection.execute(persons_table.update().where(columns.person_id == person_id), {"key": wrapped_key})
-                renew(connection, person_id, (old, key))
+            self._note_changed(connection.scalars(sa.select(persons_table.c.person_id)))
+            change_keys(connection, self._vault, vault, damaged_too=damaged_too)
             connection.execute(key_slots_table.delete())
             insert_slots(connection, slots)
             bank_id = connection.execute(sa.select(vault_table.c.bank_id)).scalar_one()
@@ -430,69 +386,11 @@ class SqlStore:
         self._scrub(None)
 
     def _key(self, connection: sa.Connection, person_id: str) -> DataKey:
-        query = sa.select(persons_table.c.key).where(persons_table.c.person_id == person_id)
-        return self._vault.key(person_id, connection.execute(query).scalar_one())
+        return key_of(connection, self._vault, person_id)
 
     def _update(self, connection: sa.Connection, person: Person) -> None:
         row = rows.person_row(person, self._key(connection, person.person_id))
         connection.execute(persons_table.update().where(persons_table.c.person_id == person.person_id), row)
-
-    def _insert_person(self, connection: sa.Connection, person: Person) -> DataKey:
-        key, wrapped = self._vault.new_key(person.person_id)
-        connection.execute(persons_table.insert(), rows.person_row(person, key) | {"key": wrapped})
-        return key
-
-    def _part(self, connection: sa.Connection, erased: Collection[str]) -> None:
-        """Who was merged into someone who is forgotten, and is not forgotten, is a person again, as he is by now."""
-        undos = undos_table.c
-        query = sa.select(undos_table).where(undos.kind == "merge").order_by(undos.created_at.desc())
-        for row in connection.execute(query).all():
-            # A merge that is taken back may have taken this undo with it.
-            owner = str(row.person_id)
-            moved = connection.scalar(sa.select(undos.person_id).where(undos.undo_id == row.undo_id)) != owner
-            if moved or owner not in erased or row.source_id in erased:
-                continue
-            try:
-                undo = rows.undo_of(row, self._key(connection, owner))
-            except DAMAGED:
-                continue
-            held = [
-                [
-                    each
-                    for each in connection.scalars(sa.select(column).where(owner_column == owner))
-                    if each in undo.content[name] and each not in erased
-                ]
-                for name, column, owner_column in (
-                    ("photos", photos_table.c.photo_id, photos_table.c.person_id),
-                    ("counter_examples", counter_examples_table.c.counter_id, counter_examples_table.c.person_id),
-                    ("undos", undos.undo_id, undos.person_id),
-                )
-            ]
-            if held[0]:
-                source = person_from_json(undo.content["person"])
-                self._give_back(connection, owner, source, (held[0], held[1], held[2]), undo.undo_id)
-
-    def _give_back(
-        self,
-        connection: sa.Connection,
-        giver: str,
-        source: Person,
-        ids: tuple[Sequence[str], Sequence[str], Sequence[str]],
-        undo_id: str,
-    ) -> None:
-        """Make one person two again: the source gets photos, rejected looks and undos back; the undo is used up."""
-        photo_ids, counter_ids, undo_ids = ids
-        keys = (self._key(connection, giver), self._insert_person(connection, source))
-        give_photos(connection, photos_table.c.photo_id.in_(photo_ids), source.person_id, keys)
-        give_corrections(
-            connection,
-            counter_examples_table.c.counter_id.in_(counter_ids),
-            undos_table.c.undo_id.in_(undo_ids),
-            source.person_id,
-            keys,
-        )
-        delete(connection, undos_table.c.undo_id, [undo_id])
-        delete(connection, merges_table.c.source_id, [source.person_id])
 
     def _scrub(self, left: Sequence[bytes] | None, *, moved: bool = False) -> bool:
         """What was deleted is deleted; that a trace of it is left is no reason to say otherwise, but to say so."""
@@ -519,13 +417,15 @@ class SqlStore:
             yield connection
 
     @contextmanager
-    def _following(self, connection: sa.Connection, ids: Collection[str] | None) -> Iterator[None]:
+    def _following(
+        self, connection: sa.Connection, ids: Collection[str] | None, forgotten: str | None = None
+    ) -> Iterator[None]:
         """Let the digest, and a backup that is being written, follow a change of what belongs to these ids: of
         persons, and of what is erased. None: of anything."""
         self._note_changed(ids or ())
         before = digest.of_rows(connection, self._vault, ids)
         yield
-        digest.move_on(connection, self._vault, before, digest.of_rows(connection, self._vault, ids))
+        digest.move_on(connection, self._vault, before, digest.of_rows(connection, self._vault, ids), forgotten)
 
     def _note_changed(self, person_ids: Iterable[str]) -> None:
         ids = list(person_ids)

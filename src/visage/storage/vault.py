@@ -125,17 +125,17 @@ class Vault:
         """32 bytes for the hashes of rows (`digest.py`)."""
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"visage digest").derive(self.master_key)
 
-    def seal_digest(self, bank_id: str, value: int) -> bytes:
-        """A digest of rows, below 2^256, as the bank keeps it."""
-        return self._wrapper.seal(value.to_bytes(32), Place("", bank_id, "vault.digest"))
+    def seal_digest(self, owner_id: str, value: int) -> bytes:
+        """A digest of the rows of the bank or of a person, below 2^256, as the bank keeps it."""
+        return self._wrapper.seal(value.to_bytes(32), Place("", owner_id, "digest"))
 
-    def open_digest(self, bank_id: str, sealed: bytes) -> int:
+    def open_digest(self, owner_id: str, sealed: bytes) -> int:
         """The inverse of `seal_digest`.
 
         Raises:
             DamagedPerson: it was altered, or is none.
         """
-        return int.from_bytes(self._wrapper.open(sealed, Place("", bank_id, "vault.digest")))
+        return int.from_bytes(self._wrapper.open(sealed, Place("", owner_id, "digest")))
 
     def key_check(self, bank_id: str) -> bytes:
         """A value by which a bank knows its master key again."""

@@ -1,4 +1,4 @@
-"""What belongs together: a digest of every row. It is empty here; who opens the bank fills it in (`sqlite.py`)."""
+"""What belongs together: digests of every row, empty here; who opens the bank fills them in (`sqlite.py`)."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column."""
-    op.add_column("vault", sa.Column("digest", sa.LargeBinary, nullable=False, server_default=""))
+    """Add the columns."""
+    for table in ("vault", "persons"):
+        op.add_column(table, sa.Column("digest", sa.LargeBinary, nullable=False, server_default=""))
