@@ -15,7 +15,7 @@ from visage.admin.audit import Audit
 from visage.admin.database import Database, open_database
 from visage.admin.keys import AccessStore
 from visage.admin.preferences import Preferences, PreferenceStore
-from visage.clock import Clock
+from visage.clock import Clock, wall_clock
 from visage.errors import InstallationError, InvalidValue, NotReady, VisageError
 from visage.recognition.recognizer import Recognizer
 from visage.service.lanes import Lanes
@@ -225,7 +225,9 @@ class Service:
         return recognizer
 
     def _now(self) -> datetime:
-        return self._clock.now()  # another clock, once it is known when the server last ran
+        """By which what is new is dated: by the computer's clock, but never before a time that surely has come, so
+        that what can be undone for a month can be undone for a month."""
+        return max(wall_clock(), self._clock.now())
 
     def _load_models(self) -> None:
         self.recognizer.load_models()
