@@ -709,6 +709,27 @@ def test_photos_stay_in_the_order_of_registering(open_bank: OPENER) -> None:
     assert pictures == [photo(seed).picture for seed in range(9)]
 
 
+@pytest.mark.parametrize("step_s", [0, -3600], ids=["stands still", "is set back"])
+def test_photos_stay_in_that_order_by_a_clock_that_goes_wrong(tmp_path: Path, step_s: int) -> None:
+    times = [datetime(2026, 1, 1, tzinfo=UTC)]
+
+    def clock() -> datetime:
+        times.append(times[-1] + timedelta(seconds=step_s))
+        return times[-1]
+
+    def opened() -> MemoryBank:
+        return MemoryBank(open_store(tmp_path), model=MODEL, dimension=DIMENSION, clock=clock)
+
+    with closing(opened()) as bank:
+        ann = enrol(bank, "Ann", 1, 2)
+        for seed in range(3, 9):
+            bank.add_photos(ann, [photo(seed)])
+            teach(bank, ann, seed + 10)
+        held = bank.photos(ann)
+    with closing(opened()) as bank:
+        assert bank.photos(ann) == held
+
+
 def test_a_bank_of_the_first_version_opens_and_can_be_corrected(open_bank: OPENER, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).touch()
     engine = sqlite_database.connect(tmp_path / FILE_NAME, fresh=True)

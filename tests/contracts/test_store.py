@@ -165,33 +165,35 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "update_person": lambda store: store.update_person(
         replace(CID, name="Sid", metadata={"a": [1]}, consent=CONSENT)
     ),
-    "delete_person": lambda store: store.delete_person("cid"),
-    "delete_photo": lambda store: store.delete_photo(replace(ANN, updated_at=at(99)), "a1"),
-    "apply_erasures": lambda store: store.apply_erasures([Erasure("cid", at(1))]),
     "add_embeddings": lambda store: store.add_embeddings(OTHER_MODEL, {"a1": look(5, 4)}),
     "reject": lambda store: reject(store, "new", "cid", 30),
     "unreject": lambda store: store.unreject("c cid", "undo c cid"),
     "teach": lambda store: store.teach(
-        replace(CID, updated_at=at(99)),
-        [photo("d2", "cid", 1)],
-        Undo("taught", "cid", "is-me", {"photos": ["d2"]}, at(9)),
+        replace(CID, updated_at=at(98)),
+        [photo("d3", "cid", 1)],
+        Undo("taught", "cid", "is-me", {"photos": ["d3"]}, at(9)),
     ),
-    "unteach": lambda store: store.unteach(replace(ANN, updated_at=at(99)), ["a1"], "undo c ann"),
+    "unteach": lambda store: store.unteach(replace(CID, updated_at=at(97)), ["d3"], "taught"),
     "note_seen": lambda store: store.note_seen({"ann": at(60), "bob": None}),
     "merge": lambda store: store.merge(MERGED, BOB, MERGE),
     "settle": lambda store: store.settle(["undo c ann"], ["c bob"]),
+    "delete_photo": lambda store: store.delete_photo(replace(ANN, updated_at=at(101)), "a1"),
+    "apply_erasures": lambda store: store.apply_erasures([Erasure("eve", at(1))]),
+    "delete_person": lambda store: store.delete_person("cid"),
 }
+"""One after the other, on the family."""
 
 
-@pytest.mark.parametrize("what", WRITES)
-def test_what_has_returned_is_there_after_opening_again(opened: OpenStore, what: str) -> None:
+def test_what_has_returned_is_there_after_opening_again(opened: OpenStore) -> None:
     store = family(opened())
-    before = snapshot(store)
-    WRITES[what](store)
-    after = snapshot(store)
-    assert after != before
-    store = opened()
-    assert (snapshot(store), store.check()) == (after, [])
+    for what, write in WRITES.items():
+        before = snapshot(store)
+        write(store)
+        after = snapshot(store)
+        assert after != before, what
+        store = opened()
+        assert snapshot(store) == after, what
+    assert store.check() == []
 
 
 def test_a_split_is_there_after_opening_again(opened: OpenStore) -> None:
@@ -231,18 +233,17 @@ FAILURES: dict[str, Callable[[Store], object]] = {
 }
 
 
-@pytest.mark.parametrize("what", FAILURES)
-def test_what_raised_has_changed_nothing(opened: OpenStore, what: str) -> None:
+def test_what_raised_has_changed_nothing(opened: OpenStore) -> None:
     store = family(opened())
     before = snapshot(store)
-    with pytest.raises(BankError):
-        FAILURES[what](store)
+    for what, fail in FAILURES.items():
+        with pytest.raises(BankError):
+            fail(store)
+        assert snapshot(store) == before, what
+    store = opened()
     assert snapshot(store) == before
     store.add_photos(CID, [photo("d2", "cid", 40)])
-    store = opened()
-    assert photos_of(store, "cid") == ["d1", "d2"], "and it goes on"
-    store.delete_photo(CID, "d2")
-    assert snapshot(store) == before | {"erased": {"d2"}}
+    assert photos_of(opened(), "cid") == ["d1", "d2"], "and it goes on"
 
 
 def test_photos_rejections_and_undos_are_oldest_first(opened: OpenStore) -> None:

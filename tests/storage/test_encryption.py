@@ -235,19 +235,6 @@ def test_what_was_forgotten_is_forgotten_again_in_an_older_copy(
     assert bank.check() == []
 
 
-def test_a_merge_that_was_undone_joins_nobody_in_forgetting(open_bank: Callable[[], MemoryBank]) -> None:
-    bank = open_bank()
-    ann, bob = [
-        bank.enrol(name=name, relationship=None, metadata={}, photos=[photo(seed)]).person_id
-        for seed, name in enumerate(("Ann", "Bob"))
-    ]
-    bank.undo(bank.merge(ann, bob, kept=lambda _: True).undo_id)
-    own = bank.photos(ann)[0].photo_id
-    bank.forget(ann)
-    assert {erasure.erased_id for erasure in bank._store.erasures()} == {ann, own}
-    assert bank.person(bob).name == "Bob"
-
-
 @pytest.mark.parametrize("revision", ["0001", "0002"])
 def test_an_older_bank_is_encrypted_at_the_first_start(
     open_bank: Callable[[], MemoryBank], tmp_path: Path, caplog: pytest.LogCaptureFixture, revision: str

@@ -103,7 +103,8 @@ def teach(
         BankError: the store cannot be written.
     """
     person = roster.person(person_id)
-    stored = stored_photos(person.person_id, photos, roster.model, now)
+    start = roster.next_photo_at(person.person_id, now)
+    stored = stored_photos(person.person_id, photos, roster.model, start)
     template, count = roster.template_with(person.person_id, stored)
 
     def lifts(counter: CounterExample, look: Embedding) -> bool:

@@ -42,7 +42,8 @@ def add_photos(
         BankError: the store cannot be written.
     """
     person = replace(roster.person(person_id), updated_at=now)
-    stored = stored_photos(person.person_id, photos, roster.model, now)
+    start = roster.next_photo_at(person.person_id, now)
+    stored = stored_photos(person.person_id, photos, roster.model, start)
     store.add_photos(person, stored)
     roster.keep(stored)
     roster.refresh(person)

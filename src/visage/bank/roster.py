@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +168,11 @@ class Roster:
         views = self._views_of(embeddings)
         weights = template_weights(scores, views).tolist()
         return self._mean(list(zip(weights, embeddings, strict=True))), int(views.max(initial=-1)) + 1
+
+    def next_photo_at(self, person_id: str, now: datetime) -> datetime:
+        """When a new photo of a person is dated: after those that are there, though a clock was set back."""
+        newest = max((photo.created_at for photo in self.photos[person_id].values()), default=now)
+        return max(now, newest + timedelta(microseconds=1))
 
     def undos_of(self, person_id: str) -> list[Undo]:
         """What can be taken back of a person's corrections, oldest first."""
