@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from visage import __version__, cli
 from visage.cli import accuracy, benchmark, console, installation
 from visage.recognition import recognizer
 from visage.settings import Settings
+from visage.storage import digest
 from visage.storage.folder import FILE_NAME
 from visage.storage.sqlite import open_store
 from visage.vision import models, weights
@@ -385,10 +385,11 @@ def test_reembed_makes_people_of_another_model_known_again(
     store = open_store(tmp_path / "data")
     vectors = {photo.photo_id: vector for photo, vector in store.load(MODEL_NAME).photos if vector is not None}
     store.add_embeddings("an older one", vectors)
+    vault, _, _ = store.vault()
+    with store.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM embeddings WHERE model <> 'an older one'")
+        digest.renew(connection, vault)
     store.close()
-    with sqlite3.connect(tmp_path / "data" / FILE_NAME) as connection:
-        connection.execute("DELETE FROM embeddings WHERE model <> 'an older one'")
-    connection.close()
     assert "nobody known" in said(visage("identify", photos["obama3"], *bank))
     assert "run `visage reembed`" in visage("doctor", *bank).stdout
     assert said(visage("reembed", *bank)).startswith("2 photo(s) embedded")
