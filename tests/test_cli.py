@@ -461,9 +461,10 @@ def test_reembed_makes_people_of_another_model_known_again(
     store = open_store(tmp_path / "data")
     vectors = {photo.photo_id: vector for photo, vector in store.load(MODEL_NAME).photos if vector is not None}
     store.add_embeddings("an older one", vectors)
+    vault, _, _ = store.vault()
     with store.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM embeddings WHERE model <> 'an older one'")
-        digest.renew(connection, store.vault()[0])  # as if nobody had ever used this model here
+        digest.renew(connection, vault)
     store.close()
     assert "nobody known" in said(visage("identify", photos["obama3"], *bank))
     assert "run `visage reembed`" in visage("doctor", *bank).stdout

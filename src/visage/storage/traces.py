@@ -8,7 +8,7 @@ those pages is searched; nearly all of it is zeros, which cost nothing.
 
 from __future__ import annotations
 
-import mmap
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ from visage.durable import sync_descriptor
 _INTERIOR, _LEAF = 0x05, 0x0D
 _HEADER_BYTES = {_INTERIOR: 12, _LEAF: 8}
 _ZEROS = bytes(65536)
+_PAGE_SIZE_AT = 16
 
 Span = tuple[int, int]
 """Of bytes in the file: where it begins and ends."""
@@ -34,9 +35,8 @@ def find(path: Path, roots: Sequence[int], traces: Sequence[bytes]) -> list[Span
     if not traces:
         return []
     found = []
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for start, end in _unallocated(content, roots):
-            space = content[start:end]
+    with path.open("rb") as file:
+        for start, space in _unallocated(file.fileno(), roots):
             if space == _ZEROS[: len(space)]:
                 continue
             for trace in traces:
@@ -56,36 +56,37 @@ def overwrite(path: Path, places: Sequence[Span]) -> None:
         sync_descriptor(file.fileno())
 
 
-def _unallocated(content: mmap.mmap, roots: Sequence[int]) -> Iterator[Span]:
-    """What no row is in, of the pages of trees; the whole file, where a page is not as it should be."""
+def _unallocated(descriptor: int, roots: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """What no row is in, of the pages of trees, and where; the whole file, where a page is not as it should be."""
     try:
-        yield from _unallocated_in(content, roots)
+        yield from _unallocated_in(descriptor, roots)
     except (struct.error, IndexError):
-        yield 0, len(content)
+        yield 0, os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
-def _unallocated_in(content: mmap.mmap, roots: Sequence[int]) -> Iterator[Span]:
+def _unallocated_in(descriptor: int, roots: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     """IndexError or struct.error: a page is not as it should be."""
-    size = struct.unpack_from(">H", content, 16)[0]
+    (size,) = struct.unpack(">H", os.pread(descriptor, 2, _PAGE_SIZE_AT))
     size = 65536 if size == 1 else size
-    seen: set[int] = set()
+    seen = {0, 1}  # there is no page 0, and the first is of no table
     waiting = list(roots)
     while waiting:
-        page = waiting.pop()
-        start = (page - 1) * size
-        if page in seen or not 0 < start <= len(content) - size or content[start] not in _HEADER_BYTES:
-            raise IndexError(page)
-        seen.add(page)
-        kind, freeblock, count, cells, _, last = struct.unpack_from(">BHHHBI", content, start)
-        pointers = start + _HEADER_BYTES[kind]
-        yield pointers + 2 * count, start + (cells or 65536)
+        number = waiting.pop()
+        start = (number - 1) * size
+        page = b"" if number in seen else os.pread(descriptor, size, start)
+        seen.add(number)
+        kind, freeblock, count, cells, _, last = struct.unpack_from(">BHHHBI", page)
+        pointers = _HEADER_BYTES.get(kind)
+        if pointers is None:
+            raise IndexError(number)
+        yield start + pointers + 2 * count, page[pointers + 2 * count : cells or 65536]
         for _ in range(size // 4):
             if not freeblock:
                 break
-            following, length = struct.unpack_from(">HH", content, start + freeblock)
-            yield start + freeblock + 4, start + min(freeblock + length, size)
+            following, length = struct.unpack_from(">HH", page, freeblock)
+            yield start + freeblock + 4, page[freeblock + 4 : freeblock + length]
             freeblock = following
         if kind == _INTERIOR:
-            places = struct.unpack_from(f">{min(count, size // 2)}H", content, pointers)
-            waiting += [struct.unpack_from(">I", content, start + place)[0] for place in places]
+            places = struct.unpack_from(f">{min(count, size // 2)}H", page, pointers)
+            waiting += [struct.unpack_from(">I", page, place)[0] for place in places]
             waiting.append(last)
