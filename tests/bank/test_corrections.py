@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
 from visage.bank.bank import MemoryBank
-from visage.bank.store import person_to_json
+from visage.bank.records import person_to_json
 from visage.errors import BankError, CannotUndo, DamagedPerson, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
 from visage.storage import sqlite, sqlite_database
 from visage.storage.folder import FILE_NAME

@@ -41,7 +41,7 @@ def test_an_empty_search_finds_nobody(make_search: MakeSearch) -> None:
     assert search.sample(5)[1].shape == (0, 16)
 
 
-@pytest.mark.parametrize("dimension", [16, 70, 192])
+@pytest.mark.parametrize("dimension", [16, 70, 192, 512])
 @pytest.mark.parametrize("limit", [1, 3, 20, 1000])
 @pytest.mark.parametrize("probes", [1, 5])
 def test_the_nearest_come_first_with_their_cosines(

@@ -10,7 +10,7 @@ from pathlib import Path
 from alembic import command
 
 from tests.bank.test_bank import MODEL, look, photo
-from visage.bank.store import person_to_json
+from visage.bank.records import person_to_json
 from visage.storage import sqlite
 from visage.storage.folder import FILE_NAME
 from visage.storage.sqlite_database import connect

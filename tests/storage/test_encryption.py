@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
 from tests.storage.old_banks import make_old_bank
 from visage.bank.bank import MemoryBank
-from visage.bank.store import Erasure
+from visage.bank.records import Erasure
 from visage.errors import PersonNotFound
 from visage.recognition.recognizer import Recognizer
 from visage.storage import sqlite_database

@@ -14,7 +14,7 @@ import pytest
 from tests.bank.test_bank import look, photo
 from tests.storage import version_1
 from tests.storage.test_backup import back_up, fill, names, opened, restore
-from visage.bank.store import Erasure
+from visage.bank.records import Erasure
 from visage.errors import BankError, InvalidBackup, UndoNotFound
 from visage.service.restore import Secrets, put_in_place, stage
 from visage.storage import keys, rekeying

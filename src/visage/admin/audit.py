@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from visage import durable
 from visage.admin.database import Transactions
 from visage.admin.schema import audit_table
-from visage.bank.store import from_micros, to_micros
+from visage.bank.records import from_micros, to_micros
 from visage.errors import BankError, InvalidValue
 
 FILE_NAME = "audit.head"

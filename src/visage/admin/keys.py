@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from visage.admin.database import Transactions
 from visage.admin.schema import keys_table, sessions_table
-from visage.bank.store import from_micros, to_micros
+from visage.bank.records import from_micros, to_micros
 from visage.errors import KeyNotFound
 
 _PREFIX = "visage_"

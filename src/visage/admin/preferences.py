@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from visage.admin.database import Transactions
 from visage.admin.schema import preferences_table
-from visage.bank.store import from_micros, to_micros
+from visage.bank.records import from_micros, to_micros
 
 
 @dataclass(frozen=True, slots=True)

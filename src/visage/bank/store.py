@@ -20,29 +20,8 @@ from visage.bank.records import (
     CounterExample,
     Erasure,
     StoredPhoto,
-    consent_from_json,
-    consent_to_json,
-    from_micros,
-    person_from_json,
-    person_to_json,
-    to_micros,
 )
 from visage.types import Embedding, Person, Undo
-
-__all__ = [
-    "Contents",
-    "CounterExample",
-    "Erasure",
-    "Search",
-    "Store",
-    "StoredPhoto",
-    "consent_from_json",
-    "consent_to_json",
-    "from_micros",
-    "person_from_json",
-    "person_to_json",
-    "to_micros",
-]
 
 
 class Store(Protocol):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.bank import Hit, MemoryBank
-from visage.bank.store import CounterExample
+from visage.bank.records import CounterExample
 from visage.bank.views import template_weights, views_of
 from visage.errors import (
     BankError,

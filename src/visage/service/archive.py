@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from visage.bank.bank import MemoryBank
-from visage.bank.store import consent_to_json
+from visage.bank.records import consent_to_json
 from visage.errors import InvalidArchive
 from visage.types import Person, Photo
 

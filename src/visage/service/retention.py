@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from visage.admin.preferences import PreferenceStore
 from visage.bank.bank import MemoryBank
-from visage.bank.store import to_micros
+from visage.bank.records import to_micros
 from visage.clock import Clock
 from visage.types import Person
 

@@ -12,7 +12,7 @@ from typing import IO, Any, TypeAlias
 
 import sqlalchemy as sa
 
-from visage.bank.store import person_to_json
+from visage.bank.records import person_to_json
 from visage.storage import rows
 from visage.storage.backup import BackupWriter, Progress
 from visage.storage.keyring import key_record

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import sqlalchemy as sa
 
-from visage.bank.store import Erasure, to_micros
+from visage.bank.records import Erasure, to_micros
 from visage.storage.schema import (
     counter_examples_table,
     embeddings_table,

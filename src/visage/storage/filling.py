@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from visage.bank.store import CounterExample, from_micros, person_from_json, to_micros
+from visage.bank.records import CounterExample, from_micros, person_from_json, to_micros
 from visage.errors import InvalidBackup
 from visage.storage import rows
 from visage.storage.loading import UNREADABLE

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from visage.bank.store import Contents, CounterExample
+from visage.bank.records import Contents, CounterExample
 from visage.errors import DamagedPerson
 from visage.storage import rows
 from visage.storage.schema import (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from visage.bank.store import person_from_json
+from visage.bank.records import person_from_json
 from visage.storage import rows
 from visage.storage.erasing import delete
 from visage.storage.loading import DAMAGED

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from visage.bank.store import Erasure, from_micros
+from visage.bank.records import Erasure, from_micros
 from visage.errors import BankError
 from visage.storage.folder import FILE_NAME
 from visage.storage.keyring import key_record

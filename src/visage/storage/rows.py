@@ -9,13 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import sqlalchemy as sa
 
-from visage.bank.store import (
-    CounterExample,
-    from_micros,
-    person_from_json,
-    person_to_json,
-    to_micros,
-)
+from visage.bank.records import CounterExample, from_micros, person_from_json, person_to_json, to_micros
 from visage.storage.vault import DataKey, Place
 from visage.types import Embedding, Issue, Person, Photo, Quality, Undo
 

@@ -14,14 +14,7 @@ from typing import IO, Protocol
 
 import sqlalchemy as sa
 
-from visage.bank.store import (
-    Contents,
-    CounterExample,
-    Erasure,
-    StoredPhoto,
-    from_micros,
-    to_micros,
-)
+from visage.bank.records import Contents, CounterExample, Erasure, StoredPhoto, from_micros, to_micros
 from visage.errors import BankError, DamagedPerson
 from visage.storage import digest, rows
 from visage.storage.dumping import write_backup

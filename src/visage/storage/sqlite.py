@@ -22,7 +22,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from visage.bank.store import to_micros
+from visage.bank.records import to_micros
 from visage.durable import sync, sync_descriptor
 from visage.errors import BankError
 from visage.storage import digest, keys

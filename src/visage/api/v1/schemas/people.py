@@ -25,7 +25,7 @@ from visage.api.v1.schemas.common import (
     undo,
     warning,
 )
-from visage.bank.store import consent_to_json
+from visage.bank.records import consent_to_json
 
 
 class Photo(BaseModel):
