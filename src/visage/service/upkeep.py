@@ -90,7 +90,7 @@ class Upkeep:
             return file
 
         async with self._alone():
-            return await self._lanes.store(write)
+            return await self._lanes.read(write)  # people are registered and forgotten meanwhile
 
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[Path]:
