@@ -40,8 +40,13 @@ class Gate:
     ready: bool = True
     keys_required: bool = True
 
-    async def store(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """As the service's, without a thread."""
+    @property
+    def lanes(self) -> Gate:
+        """As the service's, without threads."""
+        return self
+
+    async def account(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """As `Lanes.account`."""
         return function(*args, **kwargs)
 
     def ask(self, role: Role, method: str, path: str, status: int, body: bytes) -> tuple[int, AuditEntry | None]:
