@@ -25,8 +25,8 @@ HELD_S = 1.0
 """How long the disk takes for a transaction; the bank's locks are held meanwhile."""
 
 PROMPT_S = 0.05
-"""95 of 100 answers come within so long; on a machine that is busy with other things, within three times of
-what it takes beside a picture that is looked at."""
+"""95 of 100 answers come within so long; on a machine that is busy with other things, within three times of what it
+takes beside a picture that is looked at."""
 
 
 @pytest.fixture
@@ -108,7 +108,8 @@ def test_the_loop_answers_while_the_disk_holds_the_bank(
             slow: dict[str, tuple[float, float]] = {}
             busy = asyncio.gather(asyncio.sleep(HELD_S), client.post("/detect", files=upload("obama")))
             _, *usual = await answers_while(client, verbs, frame, busy)
-            prompt_s = max(PROMPT_S, 3 * max(usual))
+            health_in_s, frames_in_s = (max(PROMPT_S, 3 * each) for each in usual)
+            frames_in_s = max(frames_in_s, 3 * PROMPT_S)  # they share the processor with what is done
             for name, deed in deeds.items():
                 slow_disk()
                 holding = asyncio.ensure_future(client.patch(f"/persons/{other_id}", json={"relationship": name}))
@@ -116,7 +117,7 @@ def test_the_loop_answers_while_the_disk_holds_the_bank(
                 reply, health_s, frames_s = await answers_while(client, verbs, frame, deed())
                 assert (await holding).status_code == 200
                 assert reply.status_code == 200, (name, reply.text)
-                if max(health_s, frames_s) > prompt_s:
+                if health_s > health_in_s or frames_s > frames_in_s:
                     slow[name] = (health_s, frames_s)
             assert slow == {}
 

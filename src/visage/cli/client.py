@@ -21,7 +21,6 @@ from visage.api import PREFIX
 from visage.cli.console import err
 from visage.errors import InstallationError, VisageError
 from visage.settings import Settings
-from visage.storage.sqlite import read_key_record
 
 T = TypeVar("T")
 
