@@ -29,6 +29,8 @@ def note_unknowns(
     """
     for face, track in zip(faces, tracks, strict=True):
         look = track.looks[-1]
+        if track.joined is not None:
+            unknowns.join(track.uid, track.joined)
         if face.status is Status.KNOWN:
             unknowns.forget(track.uid)
             if track.is_fresh:
