@@ -22,7 +22,7 @@ from rich.table import Table
 
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
-from visage.recognition.recognizer import CANDIDATES
+from visage.recognition.gallery import CANDIDATES
 from visage.types import Embedding, Person
 from visage.vision.embed import MODEL_NAME, unit
 

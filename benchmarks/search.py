@@ -35,7 +35,7 @@ from rich.table import Table
 from visage.bank.index import APPROXIMATE_FROM, Index
 from visage.recognition import calibration
 from visage.recognition.decision import Decider, Likeness
-from visage.recognition.recognizer import CANDIDATES
+from visage.recognition.gallery import CANDIDATES
 from visage.types import Person
 from visage.vision.embed import MODEL_NAME
 

@@ -19,6 +19,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.bank.test_bank import DIMENSION, MODEL, look, photo
+from visage.bank import corrections
 from visage.bank.bank import MemoryBank
 from visage.bank.records import person_to_json
 from visage.errors import BankError, CannotUndo, DamagedPerson, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
@@ -283,6 +284,28 @@ def test_the_same_look_is_rejected_once(open_bank: OPENER) -> None:
         bank.undo(undo.undo_id)
     assert state(bank) == before
     assert bank.reject(ann, look(3)).undo_id != first.undo_id, "what was taken back can be said again"
+
+
+def test_of_many_rejected_looks_the_newest_are_kept(
+    open_bank: OPENER, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A viewer cannot fill the bank; what is pushed out goes with its undo, and the bank agrees with the store."""
+    monkeypatch.setattr(corrections, "MAX_REJECTED", 3)
+    bank = open_bank()
+    ann, bob = enrol(bank, "Ann", 1), enrol(bank, "Bob", 2)
+    others = bank.reject(bob, look(9))
+    undos = [bank.reject(ann, look(seed)) for seed in range(10, 15)]
+    kept = [look(seed).tobytes() for seed in (12, 13, 14)]
+    for reopened in (False, True):
+        bank = open_bank() if reopened else bank
+        assert [counter.embedding.tobytes() for counter in bank.counter_examples(ann)] == kept
+        assert (bank.undos(ann), bank.undos(bob)) == (tuple(undos[2:]), (others,))
+        assert bank.check() == []
+        with pytest.raises(UndoNotFound):
+            bank.undo(undos[0].undo_id)
+    bank = open_bank(model="another")
+    bank.reject(ann, look(20))
+    assert len(rows(tmp_path, "counter_examples")) == 5, "each model has its own"
 
 
 def test_forgetting_a_person_forgets_the_corrections(open_bank: OPENER, tmp_path: Path) -> None:

@@ -181,9 +181,15 @@ class PlainStore:
             for key in embeddings.keys() & state.photos.keys():
                 state.photos[key].vectors[model] = embeddings[key].copy()
 
-    def reject(self, counter: CounterExample, undo: Undo) -> None:
+    def reject(
+        self, counter: CounterExample, undo: Undo, counter_ids: Sequence[str] = (), undo_ids: Sequence[str] = ()
+    ) -> None:
         with self.changing() as state:
             _ = state.persons[counter.person_id]
+            for key in counter_ids:
+                state.counters.pop(key, None)
+            for key in undo_ids:
+                state.undos.pop(key, None)
             _insert(state.counters, counter.counter_id, replace(counter, embedding=counter.embedding.copy()))
             state.counter_origins[counter.counter_id] = counter.person_id
             _insert(state.undos, undo.undo_id, undo)

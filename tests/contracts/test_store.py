@@ -364,7 +364,11 @@ def test_a_rejection_is_taken_back_alone(opened: OpenStore) -> None:
     after = snapshot(store)
     assert [each[0] for each in after["counters"]] == ["c ann", "c bob", "c cid", "new"]
     assert after["undos"][-1] == (rejection("new", "ann", 40), {"counter_id": "new"})
-    store.unreject("new", "undo new")
+    store.reject(counter("newer", "ann", 41), rejection("newer", "ann", 41), ["new"], ["undo new"])
+    instead = snapshot(store)
+    assert [each[0] for each in instead["counters"]] == ["c ann", "c bob", "c cid", "newer"]
+    assert len(instead["undos"]) == len(after["undos"])
+    store.unreject("newer", "undo newer")
     assert snapshot(store) == before
 
 

@@ -251,8 +251,10 @@ class ForgetsNotAgain(PlainStore):
 class SharesItsArrays(PlainStore):
     """Keeps what it was given, and not a copy."""
 
-    def reject(self, counter: CounterExample, undo: Undo) -> None:
-        super().reject(counter, undo)
+    def reject(
+        self, counter: CounterExample, undo: Undo, counter_ids: Sequence[str] = (), undo_ids: Sequence[str] = ()
+    ) -> None:
+        super().reject(counter, undo, counter_ids, undo_ids)
         self._shared = counter
 
     def load(self, model: str) -> Contents:

@@ -84,6 +84,30 @@ def test_a_dismissed_stranger_stays_away() -> None:
         unknowns.dismiss("a")
 
 
+def test_two_tracks_of_one_face_are_one_entry_with_the_best_picture() -> None:
+    unknowns = Unknowns()
+    for name, score, axis in (("a", 40, 0), ("b", 70, 1), ("c", 50, 2), ("a2", 90, 3)):
+        unknowns.seen(name, score, lambda score=score, axis=axis: photo(score, axis))  # type: ignore[misc]
+    first = unknowns.get("a").first_seen_at
+    unknowns.join("a", "a2")
+    unknowns.join("b", "gone")
+    unknowns.join("c2", "c")
+    assert {entry.unknown_id: entry.photo.quality.score for entry in unknowns.all()} == {"a": 90, "b": 70, "c2": 50}
+    assert unknowns.get("a").first_seen_at == first
+    assert "a2" not in unknowns
+
+
+@pytest.mark.parametrize("dismissed", ["a", "a2"])
+def test_who_was_dismissed_as_another_track_stays_away(dismissed: str) -> None:
+    unknowns = Unknowns()
+    for name in ("a", "a2"):
+        unknowns.seen(name, 50, lambda: photo(50))
+    unknowns.dismiss(dismissed)
+    unknowns.join("a", "a2")
+    unknowns.seen("a", 90, lambda: photo(90))
+    assert unknowns.all() == []
+
+
 def test_every_entry_of_a_face_goes_when_it_is_known() -> None:
     unknowns = Unknowns()
     for name, axis in {"a": 0, "b": 1, "c": 0}.items():

@@ -26,9 +26,10 @@ from visage.errors import (
     SightingNotFound,
     UnknownNotFound,
 )
+from visage.recognition.advice import advice
 from visage.recognition.recognizer import Recognizer
 from visage.recognition.sightings import Sightings
-from visage.recognition.teaching import advice
+from visage.recognition.watching import keep_pictures
 from visage.types import Box, Confirmation, Enrolment, Identification, Issue, Photo, Quality, Status
 from visage.vision.align import cut_out, portrait
 from visage.vision.image import Limits, decode
@@ -343,7 +344,7 @@ def test_a_street_of_strangers_pushes_out_nobody_who_might_be_someone(recognizer
     assert stranger.status is Status.UNKNOWN
     sightings = recognizer._sightings
     for _ in range(120):
-        recognizer._keep_pictures(np.zeros((3000, 3000, 3), np.uint8), [stranger], [])
+        keep_pictures(sightings, np.zeros((3000, 3000, 3), np.uint8), [stranger], [])
     assert sightings._picture_bytes <= 16 * 2**20
     assert recognizer.confirm_sighting(person_id, found.identification_id).photo is not None
 
@@ -437,7 +438,7 @@ def test_pictures_of_a_camera_are_few_and_go_with_the_person(recognizer: Recogni
     assert len(sightings._pictures) == 1, "one a track"
     for _ in range(120):
         recognizer._sightings.add(found.faces, (640, 640))
-        recognizer._keep_pictures(np.zeros((3000, 3000, 3), np.uint8), found.faces, [])
+        keep_pictures(sightings, np.zeros((3000, 3000, 3), np.uint8), found.faces, [])
     assert sum(kept.picture.image.nbytes for kept in sightings._pictures.values()) == sightings._picture_bytes
     assert sightings._picture_bytes <= 16 * 2**20
     recognizer.bank.forget(person_id)

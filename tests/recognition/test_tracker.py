@@ -275,6 +275,20 @@ def test_a_stranger_has_one_entry_with_the_best_picture_and_dismissed_does_not_c
     assert family.unknowns.all() == []
 
 
+def test_who_comes_back_half_hidden_waits_once_to_be_named(family: Recognizer, cast: Cast) -> None:
+    joe = cast["Joe"]
+    masked = joe.picture.copy()
+    masked[72:108, :, :3] = 60  # over the eyes
+    hidden = Actor(None, masked)
+    tally = show(family, [*still(joe, 15), *([[]] * 8), *still(hidden, 12), *still(joe, 5)])
+    numbers = [face.track_id for answer in tally.answers for face in answer.faces]
+    assert set(numbers) == {1, 2}, "half hidden it is another, until it is seen"
+    assert numbers[-1] == 1
+    (unknown,) = family.unknowns.all()
+    assert unknown.unknown_id == tally.answers[-1].faces[0].unknown_id
+    assert unknown.photo.quality.score >= 80
+
+
 def test_who_becomes_known_is_no_unknown_any_more(family: Recognizer, cast: Cast, photos: Mapping[str, Path]) -> None:
     joe = [photos["biden"].read_bytes()]
     show(family, [*still(cast["Joe"], 5), *still(cast["stranger 0"], 5)])

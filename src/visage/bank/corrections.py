@@ -27,6 +27,11 @@ UNDO_PERIOD = timedelta(days=30)
 """How long a correction can be taken back."""
 
 
+MAX_REJECTED = 200
+"""Looks by one model that are kept as not a person's. Who may say "that's wrong" and nothing else could fill the bank
+with them, and each is one more comparison for every face."""
+
+
 class Contradicts(Protocol):
     """Is a rejection contradicted by the word that a face is this person?"""
 
@@ -39,7 +44,8 @@ class Contradicts(Protocol):
 
 
 def reject(store: Store, roster: Roster, person_id: str, embedding: Embedding, now: datetime) -> Undo:
-    """Keep a look that is not this person's, so that it is not given this name again; the same look once.
+    """Keep a look that is not this person's, so that it is not given this name again; the same look once. Where
+    `MAX_REJECTED` are kept already, the oldest gives way, and cannot be taken back any more.
 
     Args:
         store, roster: the bank.
@@ -60,7 +66,18 @@ def reject(store: Store, roster: Roster, person_id: str, embedding: Embedding, n
             return undo
     counter = CounterExample(str(uuid.uuid4()), person_id, roster.model, embedding, now)
     undo = Undo(str(uuid.uuid4()), person_id, "not-me", {"counter_id": counter.counter_id}, now)
-    store.reject(counter, undo)
+    kept = roster.own_counters(person_id)
+    oldest = min(kept, key=lambda each: each.created_at).counter_id if len(kept) >= MAX_REJECTED else None
+    undos = [
+        each.undo_id
+        for each in roster.undos_of(person_id)
+        if each.kind == "not-me" and each.content["counter_id"] == oldest
+    ]
+    store.reject(counter, undo, [] if oldest is None else [oldest], undos)
+    if oldest is not None:
+        del roster.counters[person_id][oldest]
+    for undo_id in undos:
+        del roster.undos[undo_id]
     roster.counters.setdefault(person_id, {})[counter.counter_id] = counter
     roster.undos[undo.undo_id] = undo
     roster.refresh(roster.persons[person_id])

@@ -72,8 +72,10 @@ class Store(Protocol):
         """Keep the embeddings that a model made, by photo id; of photos that are not there any more nothing is
         kept."""
 
-    def reject(self, counter: CounterExample, undo: Undo) -> None:
-        """Keep a rejected look, and how to take that back."""
+    def reject(
+        self, counter: CounterExample, undo: Undo, counter_ids: Sequence[str] = (), undo_ids: Sequence[str] = ()
+    ) -> None:
+        """Keep a rejected look, and how to take that back; in place of these older looks and undos of that person."""
 
     def unreject(self, counter_id: str, undo_id: str) -> None:
         """Remove a rejected look and its undo."""

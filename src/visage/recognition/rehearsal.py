@@ -21,7 +21,7 @@ from visage.recognition.crowd import MAX_SAMPLE, measure
 from visage.recognition.dataset import LabelledFaces
 from visage.recognition.decision import Decider, Likeness
 from visage.recognition.enrolment import USABLE
-from visage.recognition.recognizer import CANDIDATES
+from visage.recognition.gallery import CANDIDATES
 from visage.types import Person, Status
 from visage.vision.embed import unit
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visage.bank.bank import Looks
 from visage.recognition.crowd import Crowd
+from visage.recognition.gallery import Gallery
 from visage.types import Person, Photo
 from visage.vision.embed import unit
 
@@ -91,6 +93,21 @@ class Report:
     thin: tuple[Person, ...]
     look_alikes: tuple[LookAlikes, ...]
     misfits: tuple[Misfit, ...]
+
+
+def report_of(gallery: Gallery) -> Report:
+    """What a carer should look at in the bank."""
+    named = partial(gallery.decider.threshold, persons=gallery.bank.person_count, shift=gallery.crowd().shift)
+    return make_report(
+        gallery.bank.looks(), same_person=gallery.same_person, named=lambda photos: named(photos=photos)
+    )
+
+
+def closeness_in(gallery: Gallery) -> Closeness:
+    """How alike the people in the bank are, and what follows."""
+    threshold = partial(gallery.decider.threshold, persons=gallery.bank.person_count, photos=ENOUGH_VIEWS)
+    crowd = gallery.crowd()
+    return closeness_of(crowd, threshold=threshold(shift=crowd.shift), usual=threshold())
 
 
 def closeness_of(crowd: Crowd, *, threshold: float, usual: float) -> Closeness:

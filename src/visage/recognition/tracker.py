@@ -70,6 +70,7 @@ class Track:
         looks: the close looks that are its evidence, the latest last.
         views: thumbnails that were looked at closely and found to be this face.
         is_fresh: this frame's look added to the evidence.
+        joined: `uid` of the newer track that this frame's look has told to be this one; None where there is none.
     """
 
     track_id: int
@@ -80,6 +81,7 @@ class Track:
     views: deque[NDArray[np.float32]] = field(default_factory=lambda: deque(maxlen=_EVIDENCE))
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_fresh: bool = True
+    joined: str | None = None
     times_looked: int = 0
     looked_at_s: float = 0.0
     agreed_at_s: float = 0.0
@@ -192,17 +194,21 @@ class Tracker:
         kept = {id(track) for track in chosen.values()}
         self._lost += [track for track in self._tracks if id(track) not in kept]
         self._lost = [track for track in self._lost if now - track.seen_at_s <= _LOST_FOR_S][-_MAX_LOST:]
+        joined: dict[int, str] = {}
         for index, look in looks.items():
             # A face that was half hidden when it came back is a new track, until a later look tells whose it is.
             current = chosen.get(index)
             if track := self._found_again(look, current.track_id if current else self._count + 1):
                 chosen[index] = track
+                if current is not None:
+                    joined[index] = current.uid
         for index, look in looks.items():
             if index not in chosen:
                 self._count += 1
                 chosen[index] = Track(self._count, sights[index].located, sights[index].view, look)
         for index, track in chosen.items():
             _advance(track, sights[index], looks.get(index), now, self._sameness.surely)
+            track.joined = joined.get(index)
         return [chosen[index] for index in sorted(chosen)]
 
     def _found_again(self, look: Face, before: int) -> Track | None:

@@ -75,6 +75,24 @@ class Unknowns:
             self._entries[unknown_id] = (self._clock(), entry)
             self._forget_old()
 
+    def join(self, unknown_id: str, other_id: str) -> None:
+        """Another track has just turned out to be this one: they are one entry, the best picture stays, and what was
+        dismissed as the one is dismissed as the other.
+
+        Args:
+            unknown_id: of the track that goes on.
+            other_id: of the one that does not.
+        """
+        with self._turn:
+            found = [self._entries.pop(key)[1] for key in (unknown_id, other_id) if key in self._entries]
+            if unknown_id in self._dismissed or other_id in self._dismissed:
+                self._dismiss(unknown_id)
+            elif found:
+                first_seen_at = min(entry.first_seen_at for entry in found)
+                photo = max((entry.photo for entry in found), key=lambda photo: photo.quality.score)
+                entry = Unknown(unknown_id, first_seen_at, datetime.now(UTC), photo)
+                self._entries[unknown_id] = (self._clock(), entry)
+
     def _come_back(self, entry: Unknown) -> Unknown:
         """A face that was here before, on another connection or before a pause, takes the place of its older entries:
         of those whose track is not before a camera any more. The best picture stays."""
@@ -116,9 +134,12 @@ class Unknowns:
         unknown_id = self.get(unknown_id).unknown_id
         with self._turn:
             self._entries.pop(unknown_id, None)
-            self._dismissed[unknown_id] = None
-            while len(self._dismissed) > _MAX_DISMISSED:
-                self._dismissed.popitem(last=False)
+            self._dismiss(unknown_id)
+
+    def _dismiss(self, unknown_id: str) -> None:
+        self._dismissed[unknown_id] = None
+        while len(self._dismissed) > _MAX_DISMISSED:
+            self._dismissed.popitem(last=False)
 
     def __contains__(self, unknown_id: str) -> bool:
         """Does this face wait to be named?"""

@@ -207,10 +207,14 @@ class SqlStore:
             with self._following(connection, [person_id for _, person_id in owners]):
                 connection.execute(embeddings_table.insert(), made)
 
-    def reject(self, counter: CounterExample, undo: Undo) -> None:
+    def reject(
+        self, counter: CounterExample, undo: Undo, counter_ids: Sequence[str] = (), undo_ids: Sequence[str] = ()
+    ) -> None:
         """As `Store`."""
         with self._changing(counter.person_id) as connection:
             key = self._key(connection, counter.person_id)
+            delete(connection, counter_examples_table.c.counter_id, counter_ids)
+            delete(connection, undos_table.c.undo_id, undo_ids)
             connection.execute(counter_examples_table.insert(), rows.counter_row(counter, key))
             connection.execute(undos_table.insert(), rows.undo_row(undo, key))
 
