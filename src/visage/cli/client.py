@@ -55,6 +55,8 @@ def ask_passphrase(current: Settings) -> Settings:
     if current.passphrase or current.master_key or not sys.stdin.isatty():
         return current
 
+    from visage.storage.sqlite import read_key_record  # noqa: PLC0415 - who talks to a server needs no database
+
     try:
         record = read_key_record(current.data_dir)
     except VisageError:  # whoever opens the bank will say the same
