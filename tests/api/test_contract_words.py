@@ -1,0 +1,50 @@
+"""What the contract says in passing: HEAD, images without a form, and that a request may be repeated."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests import photos
+from tests.api.conftest import Server, client, server
+
+__all__ = ["client", "server"]
+
+
+def picture(name: str) -> bytes:
+    return (photos.FOLDER / photos.PHOTOS[name][0]).read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/health", "/persons", "/bank/report", "/settings", "/unknowns", "/session"])
+def test_head_is_wherever_get_is(client: httpx.Client, path: str) -> None:
+    reply = client.head(path)
+    assert (reply.status_code, reply.content) == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/identify", "/detect", "/register"])
+def test_an_image_may_be_the_body_or_in_json(client: httpx.Client, path: str) -> None:
+    image = picture("obama")
+    raw = client.post(path, params={"name": "Ann"}, content=image, headers={"Content-Type": "image/jpeg"})
+    assert raw.status_code == 200, raw.text
+    coded = client.post(path, json={"name": "Ann", "image": base64.b64encode(image).decode()})
+    assert coded.status_code == 200, coded.text
+
+
+@pytest.mark.parametrize("word", ["confirm", "register"])
+def test_what_is_said_of_an_unknown_face_may_be_said_again(client: httpx.Client, server: Server, word: str) -> None:
+    person_id = client.post("/register", data={"name": "Ann"}, files={"image": picture("obama")}).json()["data"][
+        "person_id"
+    ]
+    with connect(server.live) as camera:
+        for _ in range(3):
+            camera.send(picture("biden"))
+            camera.recv(timeout=20)
+        unknown_id = client.get("/unknowns").json()["data"]["unknowns"][0]["unknown_id"]
+        body = {"json": {"person_id": person_id}} if word == "confirm" else {"data": {"name": "Bob"}}
+        first, again = (client.post(f"/unknowns/{unknown_id}/{word}", **body) for _ in range(2))
+    assert first.status_code == 200
+    assert again.status_code == 200, again.text
+    assert again.json()["data"]["person_id"] == first.json()["data"]["person_id"]
