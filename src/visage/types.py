@@ -6,6 +6,7 @@ x to the right, y down. Left and right of a face are the subject's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -69,6 +70,10 @@ class Pose:
     pitch: float
 
 
+_ON_ITS_SIDE = 100.0
+"""Degrees of roll, either way, that a face on a pillow may have."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face in one image.
@@ -96,6 +101,13 @@ class Face:
     def is_clear(self) -> bool:
         """It is an upright face, seen well enough to be embedded."""
         return Issue.NO_CLEAR_FACE not in self.quality.issues
+
+    @property
+    def is_overturned(self) -> bool:
+        """It lies upside down, or nearly so: rolled further than a head that lies on its side."""
+        right, left = self.landmarks[0], self.landmarks[1]
+        across, down = left - right
+        return abs(math.degrees(math.atan2(down, across))) > _ON_ITS_SIDE
 
 
 @dataclass(frozen=True, slots=True)

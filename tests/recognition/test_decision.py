@@ -139,6 +139,22 @@ def test_who_is_named_on_a_good_picture_is_named_on_a_poorer_one_that_is_as_like
     assert poorer.match is not None or better.match is None
 
 
+def test_more_is_asked_of_a_face_that_is_seen_upside_down() -> None:
+    """By 0.03, as a cosine; nothing changes for the others of the frame, nor with a threshold of one's own."""
+    decider = Decider(CALIBRATION, target_fpir=0.01)
+
+    def statuses(similarity: float, threshold: float | None = None) -> list[Status]:
+        decider = Decider(CALIBRATION, target_fpir=0.01, similarity_threshold=threshold)
+        faces = [[Likeness(person(name), similarity)] for name in ("Ann", "Bob")]
+        verdicts = decider.decide(faces, qualities=[90, 90], overturned=[True, False], persons=100)
+        return [verdict.status for verdict in verdicts]
+
+    least = decider.threshold(persons=100, photos=3)
+    assert statuses(least + 0.02) == [Status.UNCERTAIN, Status.KNOWN]
+    assert statuses(least + 0.04) == [Status.KNOWN, Status.KNOWN]
+    assert statuses(0.41, threshold=0.4) == [Status.KNOWN, Status.KNOWN]
+
+
 def test_quality_moves_nothing_where_that_of_the_calibration_is_not_known() -> None:
     rule = Decider(replace(CALIBRATION, usual_quality=None), target_fpir=0.01)
     for similarity in (0.5, 0.55, 0.6):

@@ -11,6 +11,7 @@ import pytest
 
 from tests.disguises import as_image
 from visage.errors import FaceNotUsable, NoFaceDetected
+from visage.recognition import decision
 from visage.recognition.recognizer import Recognizer
 from visage.types import Image
 from visage.vision.image import Limits, decode, encode_jpeg
@@ -71,6 +72,20 @@ def test_a_picture_that_is_overturned_before_the_camera_keeps_its_name(
         assert match is not None
         assert match.person.name == "Barack"
         now += 0.04
+
+
+def test_more_is_asked_of_who_is_seen_upside_down_and_of_nobody_else(
+    recognizer: Recognizer, photos: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pictures and before a camera; a head on a pillow is not upside down."""
+    enrol(recognizer, "Barack", photos["obama"].read_bytes())
+    monkeypatch.setattr(decision, "_OVERTURNED", 2.0)  # more than anybody reaches
+    upright = small(photos["obama2"])
+    for image, named in ((upright, True), (np.rot90(upright), True), (upright[::-1, ::-1], False)):
+        for camera in (None, recognizer.camera()):
+            (found,) = recognizer.identify(encode_jpeg(np.ascontiguousarray(image), 92), camera).faces
+            assert (found.match is not None) == named
+            assert found.face.is_overturned == (not named)
 
 
 def test_who_comes_before_the_camera_upside_down_is_found_within_a_second(

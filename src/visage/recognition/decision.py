@@ -42,6 +42,11 @@ _PER_QUALITY = 0.0003
 person's best photo, is poorer than the calibration's pictures the threshold lies so much lower, in Fisher's z: then
 strangers reach it as rarely (`docs/decisions/0046-the-quality-of-both-pictures.md`)."""
 
+_OVERTURNED = 0.04
+"""A face that is seen upside down has to be so much more alike, in Fisher's z; 0.03 as a cosine, where names start. A
+look that had to be turned over is a worse one, and more often like a stranger
+(`docs/decisions/0041-doubt-about-the-look.md`)."""
+
 _DOUBT_FACTOR = 10
 _DOUBT_CONFIDENCE = 0.1
 """A face that a ten times higher false-name rate would name, with at least this confidence, is worth a "might be"."""
@@ -113,6 +118,7 @@ class Decider:
         *,
         qualities: Sequence[int],
         persons: int,
+        overturned: Sequence[bool] | None = None,
         embeddings: NDArray[np.float32] | None = None,
     ) -> list[Verdict]:
         """Decide on all faces of one frame.
@@ -121,14 +127,17 @@ class Decider:
             faces: for each face the persons it is most like, best first.
             qualities: of each face, 0–100.
             persons: in the bank.
+            overturned: which of the faces are seen upside down; none where None.
             embeddings: (n, D) float32, unit length, of the faces; without them nobody is in two places.
 
         Returns: a verdict for each face. A person is named twice only where the two are one face: someone beside a
             picture or a mirror.
         """
         verdicts = [
-            self._decide_face(likenesses, quality, persons)
-            for likenesses, quality in zip(faces, qualities, strict=True)
+            self._decide_face(likenesses, quality, persons, _OVERTURNED if is_overturned else 0.0)
+            for likenesses, quality, is_overturned in zip(
+                faces, qualities, overturned or [False] * len(faces), strict=True
+            )
         ]
         first: dict[str, int] = {}
         best_first = sorted(range(len(verdicts)), key=lambda i: _rank(verdicts[i].match), reverse=True)
@@ -191,21 +200,21 @@ class Decider:
         """One against one: the probability of being the same person, 0–1."""
         return self.calibration.confidences([similarity], [photos], persons=1)[0]
 
-    def _decide_face(self, likenesses: Sequence[Likeness], quality: int, persons: int) -> Verdict:
+    def _decide_face(self, likenesses: Sequence[Likeness], quality: int, persons: int, asked_more: float) -> Verdict:
         possible = [item for item in likenesses if not _is_the_rejected(item)]
         rejected = [item for item in likenesses if _is_the_rejected(item)]
-        ranked = self._rank_all(possible, quality, persons)
+        ranked = self._rank_all(possible, quality, persons, asked_more)
         left = 1 - sum(candidate.confidence for candidate, _ in ranked)
         others = [
             replace(candidate, confidence=left * candidate.confidence)
-            for candidate, _ in self._rank_all(rejected, quality, persons)
+            for candidate, _ in self._rank_all(rejected, quality, persons, asked_more)
         ]
         if not ranked:
             return Verdict(Status.UNKNOWN, None, tuple(others))
         candidates = tuple(candidate for candidate, _ in ranked)
         best, likeness = ranked[0]
         photos, shift = best.person.views, likeness.shift
-        seen = self._rise_with_quality(quality, likeness)
+        seen = self._rise_with_picture(quality, likeness, asked_more)
         reached = best.similarity >= raised(self.threshold(persons=persons, photos=photos, shift=shift), seen)
         seen_well = quality >= MIN_QUALITY and max(quality, likeness.quality) >= MIN_BETTER_QUALITY
         stands_out = self._fixed_threshold is not None or _stands_out(candidates)
@@ -224,15 +233,17 @@ class Decider:
             return Verdict(Status.UNCERTAIN, None, (best, *rest))
         return Verdict(Status.UNKNOWN, None, tuple(sorted([best, *rest], key=_rank, reverse=True)))
 
-    def _rise_with_quality(self, quality: int, likeness: Likeness) -> float:
+    def _rise_with_picture(self, quality: int, likeness: Likeness, asked_more: float) -> float:
         """How far what can be seen of a face and of a person moves the threshold, in Fisher's z."""
-        usual = self.calibration.usual_quality
-        if usual is None or self._fixed_threshold is not None:
+        if self._fixed_threshold is not None:
             return 0.0
-        return _PER_QUALITY * (max(quality, MIN_QUALITY) + likeness.quality - 2 * usual)
+        usual = self.calibration.usual_quality
+        if usual is None:
+            return asked_more
+        return asked_more + _PER_QUALITY * (max(quality, MIN_QUALITY) + likeness.quality - 2 * usual)
 
     def _rank_all(
-        self, likenesses: Sequence[Likeness], quality: int, persons: int
+        self, likenesses: Sequence[Likeness], quality: int, persons: int, asked_more: float
     ) -> list[tuple[Candidate, Likeness]]:
         """Each with its probability, the likeliest first."""
         confidences = self.calibration.confidences(
@@ -241,7 +252,8 @@ class Decider:
             persons=persons,
             rejected=[item.rejected for item in likenesses],
             rises=[
-                self._rise(persons, item.person.views, item.shift) + self._rise_with_quality(quality, item)
+                self._rise(persons, item.person.views, item.shift)
+                + self._rise_with_picture(quality, item, asked_more)
                 for item in likenesses
             ],
         )

@@ -50,6 +50,7 @@ def name(gallery: Gallery, faces: Sequence[Face]) -> list[IdentifiedFace]:
     verdicts = gallery.decider.decide(
         [_likenesses(row, crowd) for row in gallery.bank.search(embeddings, CANDIDATES)],
         qualities=[face.quality.score for face in faces],
+        overturned=[face.is_overturned for face in faces],
         persons=gallery.bank.person_count,
         embeddings=embeddings,
     )
