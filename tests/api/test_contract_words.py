@@ -1,8 +1,6 @@
-"""What the contract says in passing: HEAD, images without a form, and that a request may be repeated."""
+"""What the contract says in passing: HEAD, and that a request may be repeated."""
 
 from __future__ import annotations
-
-import base64
 
 import httpx
 import pytest
@@ -22,15 +20,6 @@ def picture(name: str) -> bytes:
 def test_head_is_wherever_get_is(client: httpx.Client, path: str) -> None:
     reply = client.head(path)
     assert (reply.status_code, reply.content) == (200, b"")
-
-
-@pytest.mark.parametrize("path", ["/identify", "/detect", "/register"])
-def test_an_image_may_be_the_body_or_in_json(client: httpx.Client, path: str) -> None:
-    image = picture("obama")
-    raw = client.post(path, params={"name": "Ann"}, content=image, headers={"Content-Type": "image/jpeg"})
-    assert raw.status_code == 200, raw.text
-    coded = client.post(path, json={"name": "Ann", "image": base64.b64encode(image).decode()})
-    assert coded.status_code == 200, coded.text
 
 
 @pytest.mark.parametrize("word", ["confirm", "register"])

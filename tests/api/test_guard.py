@@ -20,6 +20,7 @@ from visage.admin.keys import AccessStore, Role
 from visage.api.gate.guard import Guard
 from visage.api.gate.roles import Operations
 from visage.clock import Clock
+from visage.errors import BankError
 from visage.service.service import Service
 
 PATHS = {
@@ -107,6 +108,33 @@ def test_a_purge_is_one_entry_with_who_did_it_and_who_is_gone(gate: Gate) -> Non
     assert entry is not None
     (admin,) = [key for key in gate.access.all_keys() if key.role is Role.ADMIN]
     assert (entry.number, entry.actor, entry.operation, entry.subject) == (1, admin.key_id, "purge", " ".join(gone))
+
+
+def test_of_what_cannot_be_written_down_nothing_goes_out(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long reply, such as an export, whose entry fails: its client gets the refusal, and nothing after it."""
+
+    async def export(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/zip")]})
+        for piece in (b"one", b"two", b""):
+            await send({"type": "http.response.body", "body": piece, "more_body": bool(piece)})
+
+    def full(*_: object) -> None:
+        raise BankError("The disk is full")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    monkeypatch.setattr(gate.audit, "append", full)
+    scope = gate.scope("http", "/api/v1/purge", gate.keys[Role.ADMIN], method="POST")
+    asyncio.run(gate.guard(export)(scope, receive, send))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 503
+    assert b"NOT_ACCOUNTED" in sent[1]["body"]
 
 
 def test_three_hundred_refused_requests_are_not_three_hundred_entries(gate: Gate) -> None:

@@ -313,6 +313,7 @@ def test_a_stranger_in_a_frame_can_be_confirmed_as_someone_who_is_remembered(
     assert [warning["code"] for warning in confirmed["warnings"]] == ["DOES_NOT_FIT"]
     (known,) = ask(live, frame(photos["astronaut"]))["faces"]
     assert (known["match"]["name"], known["unknown_id"]) == ("Eileen", None)
-    assert client.post(path, json={"person_id": person["person_id"]}).json()["error"]["code"] == "NOT_FOUND"
+    assert client.post(path, json={"person_id": person["person_id"]}).json()["data"] == confirmed
     assert client.post(f"/undo/{confirmed['undo_id']}").status_code == 200
+    assert client.post(path, json={"person_id": person["person_id"]}).json()["error"]["code"] == "NOT_FOUND"
     assert client.get(f"/persons/{person['person_id']}").json()["data"]["embedding_count"] == 1

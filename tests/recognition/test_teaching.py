@@ -423,6 +423,8 @@ def test_a_stranger_is_confirmed_as_someone_who_is_here(recognizer: Recognizer, 
     confirmed = recognizer.confirm_unknown(face.unknown_id, person_id)
     assert [caution.code for caution in confirmed.cautions] == ["DOES_NOT_FIT"]
     assert name(recognizer, photos["astronaut"]) == "Eileen"
+    assert recognizer.confirm_unknown(face.unknown_id, person_id) == confirmed, "the reply may have been lost"
+    recognizer.bank.undo(confirmed.undo.undo_id)
     with pytest.raises(UnknownNotFound):
         recognizer.confirm_unknown(face.unknown_id, person_id)
 

@@ -58,7 +58,8 @@ def open_engine(data_dir: Path, make_tables: Callable[[sa.Connection], None]) ->
 
 def in_words(exc: BaseException) -> str:
     """What a carer can do something about."""
-    return file.in_words(exc, FILE_NAME)
+    remedy = "; the bank is not in it: move it away, and make a new key with `visage keys create --role admin`"
+    return file.in_words(exc, FILE_NAME, remedy)
 
 
 def _create(path: Path, make_tables: Callable[[sa.Connection], None]) -> None:
@@ -75,4 +76,5 @@ def _create(path: Path, make_tables: Callable[[sa.Connection], None]) -> None:
         engine.dispose()
     durable.sync(draft)
     draft.replace(path)
+    draft.with_name(f"{_DRAFT_NAME}-journal").unlink(missing_ok=True)
     durable.sync(path.parent)

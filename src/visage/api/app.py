@@ -29,7 +29,7 @@ from visage.api.wire import page
 from visage.api.wire.connection import MAX_HEADER_BYTES, BodyPatience, HeaderLimit, PatientProtocol
 from visage.api.wire.https import ensure_certificate, hosts_of, print_invitation, reachable_at
 from visage.api.wire.listening import Connections, Loop, Summed, listen
-from visage.api.wire.middleware import BodyLimit, RequestId
+from visage.api.wire.middleware import BodyLimit, HeadAsGet, RequestId
 from visage.api.wire.security import Door, SecureHeaders, keys_required, listed, own_hosts
 from visage.api.wire.websocket import KEEPALIVE_S, LiveProtocol
 from visage.errors import VisageError
@@ -110,6 +110,7 @@ def create_app(settings: Settings, *, served: bool = True) -> FastAPI:
     app.add_middleware(Door, hosts=hosts, any_address=any_address, origins=origins, keyless=served and not required)
     app.add_middleware(HeaderLimit)
     app.add_middleware(SecureHeaders)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestId)
     _describe(app, required)
     return app

@@ -213,11 +213,14 @@ class Recognizer:
         consent: Consent | None = None,
     ) -> Enrolment:
         """Give a face that nobody knows a name: as `enrol`, with the best picture that the camera has of it; raises
-        UnknownNotFound too."""
+        UnknownNotFound too. To say it again changes nothing, and is answered as the first time."""
+        said = self.unknowns.said(unknown_id, name)
+        if isinstance(said, Enrolment) and self.bank.has(said.person.person_id):
+            return said
         unknown = self.unknowns.get(unknown_id)
         offer = Offer((Offered(Box(0, 0, 0, 0), unknown.photo),))  # where it was in its frame does not matter here
         enrolment = self.enrol_prepared(name, Details(relationship, metadata, consent), [offer])
-        self.unknowns.forget(unknown.unknown_id)
+        self.unknowns.remember_said(unknown.unknown_id, name, enrolment)
         return enrolment
 
     def enrol_prepared(self, name: str, details: Details, offers: Sequence[Offer]) -> Enrolment:
@@ -278,10 +281,15 @@ class Recognizer:
         return self._confirm(person, lambda: teaching.word_on_offer(self._gallery, person, offer))
 
     def confirm_unknown(self, unknown_id: str, person_id: str) -> Confirmation:
-        """A face that nobody knows is someone who is remembered; see `teaching.confirm`."""
-        unknown, person = self.unknowns.get(unknown_id), self.bank.person(person_id)
+        """A face that nobody knows is someone who is remembered; see `teaching.confirm`. To say it again changes
+        nothing, and is answered as the first time."""
+        person = self.bank.person(person_id)
+        said = self.unknowns.said(unknown_id, person.person_id)
+        if isinstance(said, Confirmation) and said.undo in self.bank.undos(person.person_id):
+            return said
+        unknown = self.unknowns.get(unknown_id)
         confirmation = self._confirm(person, lambda: Word([unknown.photo.embedding], unknown.photo))
-        self.unknowns.forget(unknown.unknown_id)
+        self.unknowns.remember_said(unknown.unknown_id, person.person_id, confirmation)
         return confirmation
 
     def merge(self, target_id: str, source_id: str) -> Undo:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from cachetools import TTLCache
+
 from visage.errors import UnknownNotFound
-from visage.types import Embedding, NewPhoto
+from visage.types import Confirmation, Embedding, Enrolment, NewPhoto
 from visage.vision.models import DEFAULT_SAMENESS
 
 _MAX_UNKNOWNS = 50
@@ -52,6 +54,24 @@ class Unknowns:
         self._turn = threading.Lock()
         self._entries: OrderedDict[str, tuple[float, Unknown]] = OrderedDict()
         self._dismissed: OrderedDict[str, None] = OrderedDict()
+        self._said: TTLCache[tuple[str, str], Enrolment | Confirmation] = TTLCache(_MAX_UNKNOWNS, _MAX_AGE_S, clock)
+
+    def remember_said(self, unknown_id: str, word: str, reply: Enrolment | Confirmation) -> None:
+        """This face is somebody now: it waits no longer, and who says the same again gets the same reply.
+
+        Args:
+            unknown_id: names the face.
+            word: what was said of it.
+            reply: to that.
+        """
+        with self._turn:
+            self._entries.pop(unknown_id.lower(), None)
+            self._said[unknown_id.lower(), word] = reply
+
+    def said(self, unknown_id: str, word: str) -> Enrolment | Confirmation | None:
+        """The reply to a word that was said of a face before; None where it was not."""
+        with self._turn:
+            return self._said.get((unknown_id.lower(), word))
 
     def seen(self, unknown_id: str, score: int, make_photo: Callable[[], NewPhoto]) -> None:
         """Nobody knows this face; its picture is made only where it is better than the one kept.

@@ -83,6 +83,7 @@ def _keep(rows: Rows, folder: Path) -> None:
     _write(draft, rows)
     durable.sync(draft)
     draft.replace(path)
+    (folder / f"{_DRAFT_NAME}-journal").unlink(missing_ok=True)
     durable.sync(folder)
 
 

@@ -102,10 +102,12 @@ class Guard:
     async def _accounted(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold a JSON reply back until the entry is written; of a long one, such as an export, the first byte."""
         held: list[Message] = []
-        passing = False
+        passing = refused = False
 
         async def send_accounted(message: Message) -> None:
-            nonlocal passing
+            nonlocal passing, refused
+            if refused:  # the client has its reply; what would have come is nobody's
+                return
             if passing:
                 await send(message)
                 return
@@ -117,9 +119,10 @@ class Guard:
                 return
             passing = True
             body = b"".join(each.get("body", b"") for each in held) if is_json else b""
-            refused = await self._account(operation, scope, held[0]["status"], body)
-            if refused is not None:
-                await reply_to(refused)(scope, receive, send)
+            error = await self._account(operation, scope, held[0]["status"], body)
+            if error is not None:
+                refused = True
+                await reply_to(error)(scope, receive, send)
                 return
             for each in held:
                 await send(each)

@@ -161,7 +161,9 @@ def person(value: types.Person) -> Person:
 def as_seen_by(role: Role, value: PersonT) -> PersonT:
     """A person without what is not for this role (`gate/roles.py`)."""
     hidden: dict[str, Any] = {
-        "metadata": {key: text for key, text in value.metadata.items() if key in METADATA_FOR_VIEWERS},
+        "metadata": {
+            key: text for key, text in value.metadata.items() if key in METADATA_FOR_VIEWERS and isinstance(text, str)
+        },
         "undos": [each for each in getattr(value, "undos", ()) if each.what in UNDOS_FOR_VIEWERS],
     }
     names = [name for name, needed in PERSON_FIELDS.items() if not role.may(needed) and hasattr(value, name)]
