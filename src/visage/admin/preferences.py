@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ import sqlalchemy as sa
 from visage.admin.database import Transactions
 from visage.admin.schema import preferences_table
 from visage.bank.records import from_micros, to_micros
+
+log = logging.getLogger("visage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,24 @@ class Preferences:
     retention_days: int | None = None
     remember_last_seen: bool = False
     require_consent: bool = False
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Preferences:
+        """Those of these values that can be in force; for the rest, and where there is none, the defaults."""
+        days, fpir = values.get("retention_days"), values.get("target_fpir")
+        sound: dict[str, Any] = {
+            name: value
+            for name in ("remember_last_seen", "require_consent")
+            if isinstance(value := values.get(name), bool)
+        }
+        if isinstance(fpir, float) and 0 < fpir < 1:
+            sound["target_fpir"] = fpir
+        if type(days) is int and days > 0:
+            sound["retention_days"] = days
+        wrong = {each.name for each in fields(cls)} & {key for key, value in values.items() if value is not None}
+        for name in sorted(wrong - sound.keys()):
+            log.warning("The setting %s is kept as something that it cannot be; the default is in force", name)
+        return cls(**sound)
 
     @property
     def keeps_last_seen(self) -> bool:

@@ -253,8 +253,7 @@ class Service:
     def _apply_preferences(self, recognizer: Recognizer) -> None:
         stored = self._store_of_preferences().read()
         decided = {name: getattr(self.settings, name) for name in self.locked()}
-        known = {each.name for each in fields(Preferences)}
-        self._preferences = Preferences(**{key: value for key, value in (stored | decided).items() if key in known})
+        self._preferences = Preferences.of(stored | decided)
         recognizer.set_target_fpir(self._preferences.target_fpir)
 
     def _loaded(self, part: T | None) -> T:
