@@ -2,11 +2,13 @@ import {
   ArrowLeft,
   ArrowRight,
   ArrowUp,
+  Check,
   CircleQuestionMark,
   Moon,
   ScanFace,
   UserRoundX,
   WifiOff,
+  X,
 } from "lucide-react";
 import type { CSSProperties, ReactNode } from "react";
 import { lineToRemember, portraitOf, usePerson } from "@/client/people";
@@ -23,6 +25,8 @@ export function Card({
   before,
   activity,
   onName,
+  onYes,
+  onNo,
 }: {
   focus: Seen | null;
   /** Who was there a moment ago; stands for as long as it takes to read it. */
@@ -30,10 +34,13 @@ export function Card({
   activity: Activity;
   /** "Who is this?"; null where the key does not allow it. */
   onName: ((seen: Seen) => void) | null;
+  /** "Yes, it is Anna"; null where the key does not allow it. */
+  onYes: ((person: Named) => void) | null;
+  onNo: (person: Named) => void;
 }) {
   const { t } = useLanguage();
   if (focus?.kind === "known") return <Known person={focus} aside={<Where side={focus.side} />} />;
-  if (focus?.kind === "maybe") return <Maybe person={focus} />;
+  if (focus?.kind === "maybe") return <Maybe person={focus} onYes={onYes} onNo={onNo} />;
   if (before !== null && focus === null) return <Known person={before} aside={t("live.known.before")} />;
   if (focus?.kind === "unknown")
     return (
@@ -95,7 +102,15 @@ function Known({ person, aside }: { person: Named; aside: ReactNode }) {
 }
 
 /** Might be: a broken line, a question, the picture to compare with. */
-function Maybe({ person }: { person: Named }) {
+function Maybe({
+  person,
+  onYes,
+  onNo,
+}: {
+  person: Named;
+  onYes: ((person: Named) => void) | null;
+  onNo: (person: Named) => void;
+}) {
   const { t } = useLanguage();
   const details = usePerson(person.personId).data;
   const title = t("live.maybe.title", { name: person.name });
@@ -121,6 +136,16 @@ function Maybe({ person }: { person: Named }) {
         </p>
         {person.relationship && (
           <p className="mt-1 text-xl leading-tight text-soft @3xl/card:text-2xl">{person.relationship}</p>
+        )}
+        {onYes !== null && (
+          <div className="mt-3 flex flex-wrap gap-2 text-lg">
+            <Button look="primary" icon={<Check aria-hidden="true" />} onClick={() => onYes(person)}>
+              {t("live.yes", { name: person.name })}
+            </Button>
+            <Button icon={<X aria-hidden="true" />} onClick={() => onNo(person)}>
+              {t("live.no")}
+            </Button>
+          </div>
         )}
       </div>
     </div>
