@@ -114,10 +114,10 @@ export function Live() {
   return (
     <div className="@container/live flex min-w-0 flex-1 flex-col">
       <h1 className="sr-only">{t("nav.live")}</h1>
-      <div className="flex min-w-0 flex-1 flex-col gap-3 p-2 sm:p-3 flat:flex-row">
+      <div className="flex min-w-0 flex-1 flex-col gap-3 p-2 sm:p-3 flat:flex-row tiny:flex-col">
         <section
           aria-label={t("nav.live")}
-          className="relative min-h-[38dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11]"
+          className="relative min-h-[22dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11] tiny:relative tiny:top-auto tiny:order-last tiny:h-40 tiny:flex-none"
         >
           <Stage video={video} engine={engine} focus={focus?.trackId ?? null} onChoose={choose}>
             {camera !== "on" && <Off camera={camera} onStart={start} />}
@@ -138,10 +138,10 @@ export function Live() {
         </section>
         <section
           aria-label={t("live.panel")}
-          className="flex min-w-0 flex-col gap-3 @4xl/live:flex-row @4xl/live:items-center @4xl/live:gap-8 @4xl/live:px-2 flat:flex-[9] flat:flex-col flat:items-stretch flat:gap-3"
+          className="flex min-w-0 flex-col gap-3 @7xl/live:flex-row @7xl/live:items-center @7xl/live:gap-8 @7xl/live:px-2 flat:flex-[9] flat:flex-col flat:items-stretch flat:gap-2"
         >
           <div
-            className={`@container/card flex min-w-0 flex-1 flex-col justify-center gap-3 ${isOff ? "" : "min-h-60 @4xl/live:min-h-62 flat:min-h-0"}`}
+            className={`@container/card flex min-w-0 flex-1 flex-col justify-center gap-3 ${isOff ? "" : "min-h-60 flat:min-h-0"}`}
           >
             <div
               // What is spoken is not announced a second time by a screen reader.
@@ -160,7 +160,7 @@ export function Live() {
             <NoteBar note={notes.shown} onGone={notes.remove} />
             <AlsoHere people={people} focus={focus} onChoose={choose} />
           </div>
-          <div className="bottom-[calc(4.25rem+env(safe-area-inset-bottom))] z-10 grid gap-2 bg-ground py-1 md:bottom-0 @min-[17rem]/live:sticky @4xl/live:max-w-68 flat:max-w-none">
+          <div className="bottom-[calc(4.25rem+env(safe-area-inset-bottom))] z-10 grid gap-2 bg-ground py-1 md:bottom-0 @min-[20rem]/live:sticky @7xl/live:w-68 flat:static flat:w-auto">
             <Notice wanted={speech && camera === "on"} hasVoice={!ready || voices.length > 0} />
             <Controls
               running={camera !== "off"}
