@@ -107,7 +107,7 @@ def test_a_second_one_of_a_name_is_a_choice(visits: Visits, camera: Camera, home
     dialog = page.get_by_role("dialog", name="Who is this?")
     dialog.get_by_label("Name", exact=True).fill("  joe ")
     button(page, "Remember").click()
-    expect(dialog.get_by_text("There is a joe already. Is it the same person?")).to_be_visible()
+    expect(dialog.get_by_text("Somebody called joe is here already. Is it the same person?")).to_be_visible()
     assert names(home) == ["Barack", "Joe"]
     expect(dialog.get_by_role("button", name="Yes, it is Joe")).to_be_visible()
     button(page, "No, another joe").click()

@@ -107,7 +107,7 @@ function Maybe({
   const details = usePerson(person.personId).data;
   const title = t("live.maybe.title", { name: person.name });
   return (
-    <div data-state="maybe" className={LAYOUT} style={sizes(title, person.relationship, null)}>
+    <div data-state="maybe" className={LAYOUT} style={sizes(title.replaceAll(" ", "_"), person.relationship, null)}>
       <div className="relative">
         <FacePicture
           name=""
@@ -116,7 +116,7 @@ function Maybe({
         />
         <span
           aria-hidden="true"
-          className="absolute -right-2 -bottom-2 grid size-11 place-items-center rounded-full border-2 border-maybe bg-maybe-tint text-2xl font-bold text-maybe"
+          className="absolute -right-2 -bottom-2 grid size-8 place-items-center rounded-full border-2 border-maybe bg-maybe-tint text-lg font-bold text-maybe @3xl/card:size-11 @3xl/card:text-2xl"
         >
           ?
         </span>

@@ -53,9 +53,6 @@ const RESTING_AFTER_MS = 15_000;
 /** Between two attempts to take a frame, where there is none. */
 const IDLE_MS = 60;
 
-/** What was said to the person who stopped the camera stays so when they come back to the screen. */
-let stopped = false;
-
 export interface Engine {
   start(): void;
   stop(): void;
@@ -263,12 +260,12 @@ export function startEngine(video: HTMLVideoElement): Engine {
 
   const engine: Engine = {
     start() {
-      stopped = false;
+      prefer({ stopped: false });
       wanted = true;
       void openUp();
     },
     stop() {
-      stopped = true;
+      prefer({ stopped: true });
       wanted = false;
       shut();
       publish({ camera: "off", frozen: false });
@@ -321,7 +318,7 @@ export function startEngine(video: HTMLVideoElement): Engine {
   };
 
   void run();
-  if (!stopped)
+  if (!preferences.get().stopped)
     void isAllowed().then((allowed) => {
       if (allowed && !ended.signal.aborted && !wanted) engine.start();
     });

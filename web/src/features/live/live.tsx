@@ -120,7 +120,7 @@ export function Live() {
           className="relative min-h-[22dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11] tiny:relative tiny:top-auto tiny:order-last tiny:h-40 tiny:flex-none"
         >
           <Stage video={video} engine={engine} focus={focus?.trackId ?? null} onChoose={choose}>
-            {camera !== "on" && <Off camera={camera} onStart={start} />}
+            {camera !== "on" && <Off camera={camera} onStart={start} mayAdd={mayName} />}
           </Stage>
           <div className="pointer-events-none absolute inset-x-3 top-3 flex items-start justify-between gap-3">
             <Pill activity={activity} />
@@ -163,7 +163,7 @@ export function Live() {
           <div className="bottom-[calc(4.25rem+env(safe-area-inset-bottom))] z-10 grid gap-2 bg-ground py-1 md:bottom-0 @min-[20rem]/live:sticky @7xl/live:w-68 flat:static flat:w-auto">
             <Notice wanted={speech && camera === "on"} hasVoice={!ready || voices.length > 0} />
             <Controls
-              running={camera !== "off"}
+              running={camera === "on" || camera === "starting" || camera === "lost"}
               onStart={start}
               onStop={() => engine?.stop()}
               onAgain={voices.length > 0 ? sayAgain : null}
