@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from tests.api.conftest import VISAGE, Server, start
 from tests.e2e import scenes
 from tests.e2e.conftest import DESKTOP, PHONE, Camera, Home, Visits
+from tests.e2e.test_people import walk_past
 
 SIZES = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 
@@ -130,6 +131,35 @@ def test_an_unknown_face_that_went_to_someone_is_taken_back(visits: Visits, came
     button(page, "Undo").click()
     expect(said).to_be_hidden()
     assert (person(home, "Joe")["embedding_count"], person(home, "Joe")["undos"]) == (1, [])
+
+
+@SIZES
+def test_a_message_lies_over_no_dialog_and_can_be_closed_by_mouse(
+    visits: Visits, home: Home, viewport: ViewportSize
+) -> None:
+    walk_past(home, scenes.ASTRONAUT)
+    walk_past(home, scenes.FRIENDS[0])
+    page = visits.open("/unknown", viewport=viewport)
+    page.get_by_role("button", name="Who is this?").first.click()
+    dialog = page.get_by_role("dialog", name="Who is this?")
+    dialog.get_by_role("button", name=re.compile("Joe")).click()
+    message = page.locator("li", has_text="Visage knows Joe now.")
+    expect(message.get_by_role("button", name="Undo")).to_be_visible()
+    page.get_by_role("button", name="Who is this?").first.click()
+    expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    above = message.evaluate(  # both at once, after they have come to rest
+        """async (element) => {
+          const moving = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
+          await Promise.all(moving.map((one) => one.finished.catch(() => {})));
+          const dialog = document.querySelector("[role=dialog]").getBoundingClientRect();
+          return element.getBoundingClientRect().bottom <= dialog.top;
+        }"""
+    )
+    assert above
+    # Those in a dialog hide what is beside it from who does not see; the mouse reaches it.
+    message.locator("button").last.click()
+    expect(message).to_be_hidden()
+    expect(dialog).to_be_visible()
 
 
 @pytest.fixture(scope="module")

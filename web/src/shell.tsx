@@ -31,7 +31,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </button>
       <div className="flex min-w-0 flex-1 flex-col">
         <ConnectionBanner />
-        <main ref={main} id="main" tabIndex={-1} className="flex min-w-0 flex-1 flex-col pb-20 md:pb-0 tiny:pb-0">
+        <main ref={main} id="main" tabIndex={-1} className="flex min-w-0 flex-1 flex-col pb-20 md:pb-0">
           {children}
         </main>
       </div>
@@ -69,7 +69,7 @@ function Navigation() {
   return (
     <nav
       aria-label={t("nav.label")}
-      className="fixed inset-x-0 bottom-0 z-20 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:sticky md:top-0 md:h-dvh md:w-28 md:shrink-0 md:overflow-y-auto md:border-t-0 md:border-r md:bg-sunken tiny:static"
+      className="fixed inset-x-0 bottom-0 z-20 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:sticky md:top-0 md:h-dvh md:w-28 md:shrink-0 md:overflow-y-auto md:border-t-0 md:border-r md:bg-sunken"
     >
       <ul className="flex md:flex-col md:gap-1 md:p-2">
         <li className="hidden px-2 pt-3 pb-4 md:block">
