@@ -159,11 +159,11 @@ def test_a_stranger_is_named_and_known_from_then_on(
     touch(page)
     button(page, "Who is this?").click()
     dialog = page.get_by_role("dialog", name="Who is this?")
-    expect(dialog.get_by_role("img", name="The face that gets a name")).to_be_visible()
+    expect(dialog.get_by_role("img", name="The unknown face")).to_be_visible()
     assert page.evaluate("document.querySelector('video').paused"), "the picture stands still"
     check_axe(page)
     button(page, "Remember").click()
-    expect(dialog.get_by_text("Enter a name.")).to_be_visible()
+    expect(dialog.get_by_text("A name is needed.")).to_be_visible()
     dialog.get_by_label("Name", exact=True).fill("Eileen")
     dialog.get_by_label("Relationship").fill("Your pilot")
     button(page, "Remember").click()

@@ -12,11 +12,13 @@ import {
   advance,
   doubt,
   everybody,
+  type Hearsay,
   type Named,
   NOBODY,
   type Reply,
   type Seen,
   type Tracks,
+  tell,
 } from "@/features/live/scene";
 import { steady, type Verdict, verdictOf } from "@/features/live/steadiness";
 import german from "@/languages/de.json";
@@ -126,8 +128,39 @@ describe("the people who are there", () => {
   });
 
   test("lose the name at once when it was wrong", () => {
-    const tracks = doubt(over(Array(5).fill(reply(known()))), "p");
+    const tracks = doubt(over(Array(5).fill(reply(known()))), 1);
     expect(seen(tracks)[0]?.kind).toBe("unclear");
+  });
+
+  test("are not called again what somebody said they are not, and only that face is not", () => {
+    const frame = reply(known(), known({ track_id: 2, match: { ...PETER, person_id: "q", name: "Quentin" } }));
+    const watched = (hearsay: Hearsay) =>
+      seen(
+        Array(5)
+          .fill(frame)
+          .reduce((tracks, one, i) => advance(tracks, one, i * 100, hearsay), NOBODY),
+      );
+    const told = tell(new Map(), 1, "p", false);
+    expect(watched(told)).toMatchObject([{ kind: "unknown" }, { kind: "known", name: "Quentin" }]);
+    expect(watched(tell(told, 2, "p", false))).toMatchObject([
+      { kind: "unknown" },
+      { kind: "known", name: "Quentin" },
+    ]);
+    expect(watched(tell(told, 1, "p", null))).toMatchObject([{ name: "Peter" }, { name: "Quentin" }]);
+  });
+
+  test("are called what somebody said they might rightly be called, for as long as the server thinks so too", () => {
+    const hearsay = tell(new Map(), 1, "p", true);
+    const watched = (frame: Reply) =>
+      seen(
+        Array(5)
+          .fill(frame)
+          .reduce((tracks, one, i) => advance(tracks, one, i * 100, hearsay), NOBODY),
+      );
+    expect(watched(reply(uncertain))[0]).toMatchObject({ kind: "known", name: "Peter" });
+    const quentin = { ...PETER, person_id: "q", name: "Quentin" };
+    expect(watched(reply(known({ match: quentin })))[0]).toMatchObject({ kind: "known", name: "Quentin" });
+    expect(watched(reply(face()))[0]?.kind).toBe("unknown");
   });
 
   test("a number that comes anew after the name was another face starts from nothing", () => {

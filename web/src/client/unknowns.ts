@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ApiError, api, asForm, call, type Schema } from "./api";
-import { consentField, merge, refreshPeople } from "./people";
+import { isMe, type Taught, taught } from "./live";
+import { consentField, refreshPeople } from "./people";
 
 export type UnknownFace = Schema["Unknown"];
 
@@ -15,44 +16,79 @@ export function useUnknowns() {
   });
 }
 
+/** A face that is to get a name: one that waits for it, or else only its picture. */
+export interface Unnamed {
+  unknownId: string | null;
+  picture: Blob | null;
+}
+
 /** Whose face it is, someone new or someone who is here already; and who agreed, where that is asked for. */
 export type Answer = ({ name: string; relationship: string } | { person: Schema["Person"] }) & {
   consent: Schema["Consent"] | null;
 };
 
-export function useNameUnknown() {
+/** Who has the name now; `undo` where that can be taken back. */
+export interface NamedFace {
+  person_id: string;
+  name: string;
+  warnings: readonly Schema["Warning_"][];
+  undo: (() => Promise<unknown>) | null;
+}
+
+export function useNameFace() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: async ({ unknown_id, answer }: { unknown_id: string; answer: Answer }) => {
-      const { name, relationship } = "person" in answer ? answer.person : answer;
-      const named = await call(
-        api.POST("/api/v1/unknowns/{unknown_id}/register", {
-          params: { path: { unknown_id } },
-          body: {
-            name: name.trim(),
-            relationship: relationship?.trim() || null,
-            ...consentField(answer.consent),
-          } as never,
-          bodySerializer: asForm,
-        }),
-      );
-      // The server adds a face to whom it resembles; a look that is quite another comes as a person of its own.
-      if ("person" in answer && named.person_id !== answer.person.person_id) {
-        const { person_id } = answer.person;
-        await merge(person_id, named.person_id);
-        // Its consent went with that entry.
-        if (answer.consent !== null && answer.person.consent == null)
-          await call(
-            api.PATCH("/api/v1/persons/{person_id}", {
-              params: { path: { person_id } },
-              body: { consent: { ...answer.consent } },
-            }),
-          );
-      }
-      return named;
+    mutationFn: async ({ face, answer }: { face: Unnamed; answer: Answer }): Promise<NamedFace> => {
+      if (!("person" in answer)) return { ...(await register(face, answer)), undo: null };
+      const { person, consent } = answer;
+      const { warnings, undo: unteach } = await confirm(queries, face, person.person_id);
+      const agrees = consent !== null && person.consent == null;
+      if (agrees) await noteConsent(person.person_id, consent);
+      const undo = async () => {
+        if (agrees) await noteConsent(person.person_id, null);
+        await unteach();
+      };
+      return { person_id: person.person_id, name: person.name, warnings, undo };
     },
     onSuccess: () => refreshPeople(queries),
   });
+}
+
+function register(face: Unnamed, answer: { name: string; relationship: string; consent: Schema["Consent"] | null }) {
+  const fields = {
+    name: answer.name.trim(),
+    relationship: answer.relationship.trim() || null,
+    ...consentField(answer.consent),
+  };
+  if (face.unknownId === null)
+    return call(
+      api.POST("/api/v1/register", { body: { ...fields, image: face.picture } as never, bodySerializer: asForm }),
+    );
+  return call(
+    api.POST("/api/v1/unknowns/{unknown_id}/register", {
+      params: { path: { unknown_id: face.unknownId } },
+      body: fields as never,
+      bodySerializer: asForm,
+    }),
+  );
+}
+
+async function confirm(queries: QueryClient, face: Unnamed, person_id: string): Promise<Taught> {
+  if (face.unknownId === null) return isMe(queries, person_id, face.picture ?? new Blob());
+  return taught(
+    queries,
+    person_id,
+    await call(
+      api.POST("/api/v1/unknowns/{unknown_id}/confirm", {
+        params: { path: { unknown_id: face.unknownId } },
+        body: { person_id },
+      }),
+    ),
+  );
+}
+
+function noteConsent(person_id: string, consent: Schema["Consent"] | null) {
+  return call(api.PATCH("/api/v1/persons/{person_id}", { params: { path: { person_id } }, body: { consent } }));
 }
 
 /** Let a face go, also while the page closes; one that is gone already is no error. */

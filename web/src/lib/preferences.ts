@@ -14,6 +14,8 @@ export interface Preferences {
   voice: string | null;
   /** The camera to use: one of the device's, or the one that faces this way. */
   camera: { deviceId: string } | { facing: "user" | "environment" };
+  /** The camera was stopped by hand, and stays so until it is started by hand. */
+  stopped: boolean;
 }
 
 const KEY = "visage.preferences";
@@ -26,6 +28,7 @@ const DEFAULTS: Preferences = {
   speechRate: 1,
   voice: null,
   camera: { facing: "user" },
+  stopped: false,
 };
 
 export const preferences = createStore<Preferences>({ ...DEFAULTS, ...read() });

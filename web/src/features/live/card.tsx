@@ -2,11 +2,13 @@ import {
   ArrowLeft,
   ArrowRight,
   ArrowUp,
+  Check,
   CircleQuestionMark,
   Moon,
   ScanFace,
   UserRoundX,
   WifiOff,
+  X,
 } from "lucide-react";
 import type { CSSProperties, ReactNode } from "react";
 import { lineToRemember, portraitOf, usePerson } from "@/client/people";
@@ -23,6 +25,8 @@ export function Card({
   before,
   activity,
   onName,
+  onYes,
+  onNo,
 }: {
   focus: Seen | null;
   /** Who was there a moment ago; stands for as long as it takes to read it. */
@@ -30,10 +34,13 @@ export function Card({
   activity: Activity;
   /** "Who is this?"; null where the key does not allow it. */
   onName: ((seen: Seen) => void) | null;
+  /** "Yes, it is Anna"; null where the key does not allow it. */
+  onYes: ((person: Named) => void) | null;
+  onNo: (person: Named) => void;
 }) {
   const { t } = useLanguage();
   if (focus?.kind === "known") return <Known person={focus} aside={<Where side={focus.side} />} />;
-  if (focus?.kind === "maybe") return <Maybe person={focus} />;
+  if (focus?.kind === "maybe") return <Maybe person={focus} onYes={onYes} onNo={onNo} />;
   if (before !== null && focus === null) return <Known person={before} aside={t("live.known.before")} />;
   if (focus?.kind === "unknown")
     return (
@@ -70,37 +77,37 @@ function Known({ person, aside }: { person: Named; aside: ReactNode }) {
   const relationship = details?.relationship ?? person.relationship;
   const name = details?.name ?? person.name;
   return (
-    <div data-state="known" className={ROW}>
+    <div data-state="known" className={LAYOUT} style={sizes(name, relationship, remember)}>
       <FacePicture
         name=""
         src={details ? portraitOf(details) : null}
         className={`${PICTURE} border-4 border-accent p-0.5`}
       />
-      <div className="min-w-0 flex-1">
-        <p className="flex items-center gap-2 text-lg text-soft">{aside}</p>
-        <p style={nameSize(name)} className={`${NAME} font-extrabold`}>
-          {name}
-        </p>
-        {relationship && (
-          <p className="mt-1 text-xl leading-tight font-semibold @2xs/card:text-2xl @3xl/card:text-[2rem]">
-            {relationship}
-          </p>
-        )}
-        {remember && (
-          <p className="mt-1.5 text-lg leading-snug @2xs/card:text-xl text-soft @3xl/card:text-2xl">{remember}</p>
-        )}
+      <p className={LABEL}>{aside}</p>
+      <div className={TEXT}>
+        <p className={`${NAME} font-extrabold`}>{name}</p>
+        {relationship && <p className={`${RELATIONSHIP} font-semibold`}>{relationship}</p>}
+        {remember && <p className={LINE}>{remember}</p>}
       </div>
     </div>
   );
 }
 
 /** Might be: a broken line, a question, the picture to compare with. */
-function Maybe({ person }: { person: Named }) {
+function Maybe({
+  person,
+  onYes,
+  onNo,
+}: {
+  person: Named;
+  onYes: ((person: Named) => void) | null;
+  onNo: (person: Named) => void;
+}) {
   const { t } = useLanguage();
   const details = usePerson(person.personId).data;
   const title = t("live.maybe.title", { name: person.name });
   return (
-    <div data-state="maybe" className={ROW}>
+    <div data-state="maybe" className={LAYOUT} style={sizes(title.replaceAll(" ", "_"), person.relationship, null)}>
       <div className="relative">
         <FacePicture
           name=""
@@ -109,18 +116,24 @@ function Maybe({ person }: { person: Named }) {
         />
         <span
           aria-hidden="true"
-          className="absolute -right-2 -bottom-2 grid size-11 place-items-center rounded-full border-2 border-maybe bg-maybe-tint text-2xl font-bold text-maybe"
+          className="absolute -right-2 -bottom-2 grid size-8 place-items-center rounded-full border-2 border-maybe bg-maybe-tint text-lg font-bold text-maybe @3xl/card:size-11 @3xl/card:text-2xl"
         >
           ?
         </span>
       </div>
-      <div className="min-w-0 flex-1">
-        <p className="text-lg font-semibold text-maybe">{t("live.maybe.label")}</p>
-        <p style={nameSize(title)} className={`${NAME} font-semibold`}>
-          {title}
-        </p>
-        {person.relationship && (
-          <p className="mt-1 text-xl leading-tight text-soft @3xl/card:text-2xl">{person.relationship}</p>
+      <p className={`${LABEL} font-semibold text-maybe!`}>{t("live.maybe.label")}</p>
+      <div className={TEXT}>
+        <p className={`${NAME} font-semibold`}>{title}</p>
+        {person.relationship && <p className={`${RELATIONSHIP} text-soft`}>{person.relationship}</p>}
+        {onYes !== null && (
+          <div className="mt-3 flex flex-wrap gap-2 text-lg">
+            <Button look="primary" icon={<Check aria-hidden="true" />} onClick={() => onYes(person)}>
+              {t("live.yes", { name: person.name })}
+            </Button>
+            <Button icon={<X aria-hidden="true" />} onClick={() => onNo(person)}>
+              {t("live.no")}
+            </Button>
+          </div>
         )}
       </div>
     </div>
@@ -150,10 +163,10 @@ function Words({
         {icon}
       </span>
       <div className="min-w-0 flex-1">
-        <p className="text-2xl leading-tight @2xs/card:text-[1.75rem] font-bold text-balance @3xl/card:text-[2.5rem]">
-          {title}
-        </p>
-        {text !== "" && <p className="mt-1 text-lg leading-snug text-soft @3xl/card:text-xl">{text}</p>}
+        <p className="text-[max(1.375rem,min(3.5rem,7.5cqi,8dvh))] leading-tight font-bold text-balance">{title}</p>
+        {text !== "" && (
+          <p className="mt-1 text-[max(1.125rem,min(2.5rem,5.5cqi,5dvh))] leading-snug text-soft">{text}</p>
+        )}
         {children}
       </div>
     </div>
@@ -174,16 +187,44 @@ function Where({ side }: { side: Side }) {
   );
 }
 
-const ROW =
-  "flex min-w-0 flex-1 flex-col items-start gap-3 @2xs/card:flex-row @2xs/card:items-center @2xs/card:gap-4 @xl/card:gap-6 flat:flex-row flat:items-center flat:gap-4";
-const PICTURE = "size-24 @sm/card:size-28 @xl/card:size-36 @3xl/card:size-44 flat:size-24";
+/** Narrow: the picture beside the label, and the text below with all the width. Wide: the picture beside everything. */
+const LAYOUT =
+  "grid min-w-0 flex-1 grid-cols-[auto_1fr] items-center gap-x-4 gap-y-2 [--letters:7.5cqi] [--room:100cqi] " +
+  "@xl/card:[--letters:9.5cqi] @3xl/card:gap-x-6 @3xl/card:gap-y-0 @3xl/card:[--room:calc(100cqi-13rem)] " +
+  "@3xl/card:[&>:first-child]:row-span-2";
+const LABEL = "flex min-w-0 items-center gap-2 text-lg leading-tight text-soft @3xl/card:self-end @3xl/card:text-xl";
+const TEXT = "col-span-2 grid min-w-0 gap-1 @3xl/card:col-span-1 @3xl/card:self-start";
+const NAME = "text-(length:--name) leading-[1.08] tracking-tight wrap-anywhere hyphens-auto";
+const RELATIONSHIP = "text-(length:--relationship) leading-[1.12] wrap-anywhere hyphens-auto";
+const LINE = "mt-1 text-(length:--line) leading-[1.2] text-soft wrap-anywhere";
 
-/** As large as the longest word of it fits beside the picture: to be read from two metres. */
-function nameSize(text: string): CSSProperties {
-  const words = text.split(/[\s-]+/);
-  const longest = Math.max(...words.map((word) => word.length));
-  const [rem, width] = words.length === 1 ? [5.5, 15] : [4.25, 12];
-  return { fontSize: `min(${rem}rem, ${width}cqi, ${Math.round(1000 / longest) / 10}cqi)` };
+/** Widths of a letter, bold and half bold, in parts of the font's size; generous, since letters differ. */
+const BOLD = 0.6;
+const HALF_BOLD = 0.56;
+/** A line to remember that is longer is written smaller. */
+const SHORT = 40;
+
+/**
+ * Sizes for the distance from which a card is read: on a tablet that stands in the room 4.65 rem and more for name and
+ * relationship, so that capitals are 9.3 mm high on a screen of 10.9 inches, for two metres; on a phone in the hand
+ * what its width gives. The name is as large as its longest word fits, and never smaller than the relationship.
+ */
+function sizes(name: string, relationship: string | null, remember: string | null): CSSProperties {
+  const far = "max(1.5rem, min(4.65rem, 12cqi, 9.3dvh))";
+  const widest = (text: string, letter: number) => `var(--room) * ${(1 / (letter * longestWord(text))).toFixed(3)}`;
+  const size = `max(${far}, min(6.5rem, 20cqi, 14dvh, ${widest(name, BOLD)}))`;
+  const shrunk = Math.max(0.55, Math.min(1, Math.sqrt(SHORT / (remember?.length ?? 1))));
+  return {
+    "--name": size,
+    "--relationship": `max(0.75 * ${far}, min(${far}, ${widest(relationship ?? "", HALF_BOLD)}))`,
+    "--line": `max(1.125rem, ${shrunk.toFixed(2)} * min(4.2rem, var(--letters), 8dvh))`,
+  } as CSSProperties;
 }
 
-const NAME = "leading-[1.08] tracking-tight break-words hyphens-auto";
+function longestWord(text: string): number {
+  return Math.max(1, ...text.split(/[\s-]+/).map((word) => word.length));
+}
+
+const ROW =
+  "flex min-w-0 flex-1 flex-col items-start gap-3 @2xs/card:flex-row @2xs/card:items-center @2xs/card:gap-4 @xl/card:gap-6";
+const PICTURE = "size-16 @sm/card:size-20 @xl/card:size-24 @3xl/card:size-44 flat:size-14";

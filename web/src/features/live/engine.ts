@@ -1,4 +1,6 @@
+import type { IdentifiedFace } from "@/client/api";
 import { connection } from "@/client/connection";
+import type { Evidence } from "@/client/live";
 import { prefer, preferences } from "@/lib/preferences";
 import { createStore } from "@/lib/store";
 import { type Activity, activityOf } from "./activity";
@@ -16,7 +18,7 @@ import type { Rect, Size } from "./geometry";
 import { type Link, openLink } from "./link";
 import { predict } from "./motion";
 import { FIRST_PACE, intervalMs, measured, sendSize } from "./pace";
-import { advance, doubt, everybody, NOBODY, type Seen } from "./scene";
+import { advance, doubt, everybody, type Hearsay, NOBODY, type Seen, tell } from "./scene";
 
 /** What the screen shows; changes only when there is something else to show. */
 export interface Live {
@@ -51,9 +53,6 @@ const RESTING_AFTER_MS = 15_000;
 /** Between two attempts to take a frame, where there is none. */
 const IDLE_MS = 60;
 
-/** What was said to the person who stopped the camera stays so when they come back to the screen. */
-let stopped = false;
-
 export interface Engine {
   start(): void;
   stop(): void;
@@ -64,10 +63,12 @@ export interface Engine {
   /** Hold the picture; gives a picture of one face. */
   freeze(trackId: number): Promise<Blob | null>;
   thaw(): void;
-  /** The latest answer that speaks of a face, for "that's wrong". */
-  evidenceOf(trackId: number): string | null;
-  /** It was wrong about someone. */
-  doubt(personId: string): void;
+  /** The latest answer that speaks of a face, for "that's wrong" and "yes". */
+  evidenceOf(trackId: number): Evidence | null;
+  /** Somebody said that a face is a person, or is not, for as long as it stays; null takes that back. */
+  tell(trackId: number, personId: string, is: boolean | null): void;
+  /** Whom a face resembles, the likest first. */
+  likely(trackId: number): IdentifiedFace["candidates"];
   /** The screen is left. */
   end(): void;
 }
@@ -87,6 +88,7 @@ export function startEngine(video: HTMLVideoElement): Engine {
   let opening = 0;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let tracks = NOBODY;
+  let hearsay: Hearsay = new Map();
   let pace = FIRST_PACE;
   let brightness: number | null = null;
   let lastFaceMs = Number.NEGATIVE_INFINITY;
@@ -138,6 +140,7 @@ export function startEngine(video: HTMLVideoElement): Engine {
         else {
           connected = false;
           tracks = NOBODY;
+          hearsay = new Map(); // another connection counts its faces anew
         }
         publish();
       });
@@ -184,6 +187,7 @@ export function startEngine(video: HTMLVideoElement): Engine {
     shutCamera();
     link?.close();
     link = undefined;
+    hearsay = new Map();
     connected = true;
   };
 
@@ -228,7 +232,7 @@ export function startEngine(video: HTMLVideoElement): Engine {
     }
     const nowMs = performance.now();
     pace = measured(pace, nowMs - sentMs);
-    tracks = advance(tracks, reply, takenMs);
+    tracks = advance(tracks, reply, takenMs, hearsay);
     if (reply.faces.length > 0) lastFaceMs = nowMs;
     publish();
     const resting = nowMs - lastFaceMs > RESTING_AFTER_MS;
@@ -256,12 +260,12 @@ export function startEngine(video: HTMLVideoElement): Engine {
 
   const engine: Engine = {
     start() {
-      stopped = false;
+      prefer({ stopped: false });
       wanted = true;
       void openUp();
     },
     stop() {
-      stopped = true;
+      prefer({ stopped: true });
       wanted = false;
       shut();
       publish({ camera: "off", frozen: false });
@@ -295,11 +299,16 @@ export function startEngine(video: HTMLVideoElement): Engine {
       moved = { time: -1, atMs: performance.now() };
       publish({ frozen: false });
     },
-    evidenceOf: (trackId) => tracks.get(trackId)?.identificationId ?? null,
-    doubt(personId) {
-      tracks = doubt(tracks, personId);
+    evidenceOf(trackId) {
+      const track = tracks.get(trackId);
+      return track === undefined ? null : { identification_id: track.identificationId, box: track.face.box };
+    },
+    tell(trackId, personId, is) {
+      hearsay = tell(hearsay, trackId, personId, is);
+      tracks = doubt(tracks, trackId);
       publish();
     },
+    likely: (trackId) => tracks.get(trackId)?.face.candidates ?? [],
     end() {
       ended.abort();
       wanted = false;
@@ -309,7 +318,7 @@ export function startEngine(video: HTMLVideoElement): Engine {
   };
 
   void run();
-  if (!stopped)
+  if (!preferences.get().stopped)
     void isAllowed().then((allowed) => {
       if (allowed && !ended.signal.aborted && !wanted) engine.start();
     });

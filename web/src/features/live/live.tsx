@@ -1,9 +1,13 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { Eye, LoaderCircle, Moon, SwitchCamera, UserRoundX, VideoOff, VolumeX, WifiOff } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { notMe, takeBack } from "@/client/live";
+import { ApiError } from "@/client/api";
+import { isMe, notMe, takeBack } from "@/client/live";
 import { useMay } from "@/client/session";
 import { useTitle } from "@/components/page";
 import { toast } from "@/components/toast";
+import { NameFace, type Question } from "@/features/unknown/name-face";
+import { teachingWords } from "@/features/unknown/teaching-words";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
 import { usePreferences } from "@/lib/preferences";
@@ -15,7 +19,7 @@ import { Card } from "./card";
 import { Controls } from "./controls";
 import { type Engine, live, startEngine } from "./engine";
 import { focusOn } from "./focus";
-import { NameDialog, type Unnamed } from "./name-dialog";
+import { NoteBar, useNotes } from "./notes";
 import { Off } from "./off";
 import type { Named, Seen } from "./scene";
 import { awaitsTouch } from "./speaker";
@@ -34,8 +38,10 @@ export function Live() {
   const { speech } = usePreferences();
   const { voices, ready } = useVoices(code);
   const mayName = useMay("editor");
-  const [unnamed, setUnnamed] = useState<Unnamed | null>(null);
+  const queries = useQueryClient();
+  const [asked, setAsked] = useState<(Question & { trackId: number }) | null>(null);
   const { focus, choose, before } = useFocus(people);
+  const notes = useNotes(people, focus);
 
   useEffect(() => {
     if (video.current === null) return;
@@ -51,27 +57,55 @@ export function Live() {
   const start = () => engine?.start();
   const named = focus?.kind === "known" || focus?.kind === "maybe" ? focus : null;
 
+  /** What a viewer says is so for as long as the face stays; what an editor says is kept. */
   const correct = async ({ personId, name, trackId }: Named) => {
     const evidence = engine?.evidenceOf(trackId);
     if (evidence == null) return;
+    const forget = () => engine?.tell(trackId, personId, null);
     takeBackWords(personId);
-    engine?.doubt(personId);
+    engine?.tell(trackId, personId, false);
+    if (!mayName) {
+      const undo = async () => forget();
+      return notes.add({ trackId, message: t("live.wrong.here", { name }), undo });
+    }
     try {
-      const undo = await notMe(personId, evidence);
-      engine?.doubt(personId);
-      toast(t("live.wrong.done", { name }), () => takeBack(undo));
+      const undo_id = await notMe(personId, evidence);
+      const undo = () => takeBack(undo_id).then(forget);
+      notes.add({ trackId, message: t("live.wrong.done", { name }), undo });
     } catch (error) {
+      forget();
       toast(explain(error, t));
     }
   };
 
-  const ask = async (seen: Seen) => {
-    const picture = (await engine?.freeze(seen.trackId)) ?? null;
-    setUnnamed({ unknownId: seen.unknownId, picture });
+  const confirm = async ({ personId, name, trackId }: Named) => {
+    const evidence = engine?.evidenceOf(trackId);
+    if (evidence == null) return;
+    const forget = () => engine?.tell(trackId, personId, null);
+    engine?.tell(trackId, personId, true);
+    try {
+      const { warnings, undo } = await isMe(queries, personId, evidence);
+      const message = teachingWords(t("live.yes.done", { name }), name, warnings, t);
+      notes.add({ trackId, message, undo: () => undo().then(forget) });
+    } catch (error) {
+      if (error instanceof ApiError && error.code === "FACE_NOT_USABLE") {
+        const undo = async () => forget();
+        return notes.add({ trackId, message: t("live.yes.here", { name }), undo });
+      }
+      forget();
+      toast(explain(error, t));
+    }
+  };
+
+  const ask = async ({ trackId, unknownId }: Seen) => {
+    const likely = engine?.likely(trackId) ?? [];
+    const picture = (await engine?.freeze(trackId)) ?? null;
+    setAsked({ trackId, unknownId, picture, src: picture && URL.createObjectURL(picture), likely });
   };
 
   const close = () => {
-    setUnnamed(null);
+    if (asked?.src != null) URL.revokeObjectURL(asked.src);
+    setAsked(null);
     engine?.thaw();
   };
 
@@ -80,13 +114,13 @@ export function Live() {
   return (
     <div className="@container/live flex min-w-0 flex-1 flex-col">
       <h1 className="sr-only">{t("nav.live")}</h1>
-      <div className="flex min-w-0 flex-1 flex-col gap-3 p-2 sm:p-3 flat:flex-row">
+      <div className="flex min-w-0 flex-1 flex-col gap-3 p-2 sm:p-3 flat:flex-row tiny:flex-col">
         <section
           aria-label={t("nav.live")}
-          className="relative min-h-[38dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11]"
+          className="relative min-h-[22dvh] flex-1 overflow-hidden rounded-card bg-sunken flat:sticky flat:top-2 flat:h-[calc(100dvh-1rem)] flat:flex-[11] tiny:relative tiny:top-auto tiny:order-last tiny:h-40 tiny:flex-none"
         >
           <Stage video={video} engine={engine} focus={focus?.trackId ?? null} onChoose={choose}>
-            {camera !== "on" && <Off camera={camera} onStart={start} />}
+            {camera !== "on" && <Off camera={camera} onStart={start} mayAdd={mayName} />}
           </Stage>
           <div className="pointer-events-none absolute inset-x-3 top-3 flex items-start justify-between gap-3">
             <Pill activity={activity} />
@@ -104,10 +138,10 @@ export function Live() {
         </section>
         <section
           aria-label={t("live.panel")}
-          className="flex min-w-0 flex-col gap-3 @4xl/live:flex-row @4xl/live:items-center @4xl/live:gap-8 @4xl/live:px-2 flat:flex-[9] flat:flex-col flat:items-stretch flat:gap-3"
+          className="flex min-w-0 flex-col gap-3 @7xl/live:flex-row @7xl/live:items-center @7xl/live:gap-8 @7xl/live:px-2 flat:flex-[9] flat:flex-col flat:items-stretch flat:gap-2"
         >
           <div
-            className={`@container/card flex min-w-0 flex-1 flex-col justify-center gap-3 ${isOff ? "" : "min-h-60 @4xl/live:min-h-62 flat:min-h-0"}`}
+            className={`@container/card flex min-w-0 flex-1 flex-col justify-center gap-3 ${isOff ? "" : "min-h-60 flat:min-h-0"}`}
           >
             <div
               // What is spoken is not announced a second time by a screen reader.
@@ -119,14 +153,17 @@ export function Live() {
                 before={before}
                 activity={activity}
                 onName={mayName ? (seen) => void ask(seen) : null}
+                onYes={mayName ? (person) => void confirm(person) : null}
+                onNo={(person) => void correct(person)}
               />
             </div>
+            <NoteBar note={notes.shown} onGone={notes.remove} />
             <AlsoHere people={people} focus={focus} onChoose={choose} />
           </div>
-          <div className="bottom-[calc(4.25rem+env(safe-area-inset-bottom))] z-10 grid gap-2 bg-ground py-1 md:bottom-0 @min-[17rem]/live:sticky @4xl/live:max-w-68 flat:max-w-none">
+          <div className="bottom-[calc(4.25rem+env(safe-area-inset-bottom))] z-10 grid gap-2 bg-ground py-1 md:bottom-0 @min-[20rem]/live:sticky @7xl/live:w-68 flat:static flat:w-auto">
             <Notice wanted={speech && camera === "on"} hasVoice={!ready || voices.length > 0} />
             <Controls
-              running={camera !== "off"}
+              running={camera === "on" || camera === "starting" || camera === "lost"}
               onStart={start}
               onStop={() => engine?.stop()}
               onAgain={voices.length > 0 ? sayAgain : null}
@@ -135,7 +172,20 @@ export function Live() {
           </div>
         </section>
       </div>
-      <NameDialog face={unnamed} onClose={close} />
+      <NameFace
+        question={asked}
+        onClose={close}
+        onNamed={({ person_id, name, warnings, undo }) => {
+          if (asked === null) return;
+          const { trackId } = asked;
+          engine?.tell(trackId, person_id, true);
+          notes.add({
+            trackId,
+            message: teachingWords(t("live.name.done", { name }), name, warnings, t),
+            undo: undo && (() => undo().then(() => engine?.tell(trackId, person_id, null))),
+          });
+        }}
+      />
     </div>
   );
 }

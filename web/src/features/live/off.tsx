@@ -1,6 +1,7 @@
-import { Camera, CameraOff, LockKeyholeOpen, Video } from "lucide-react";
+import { Camera, CameraOff, LockKeyholeOpen, UserPlus, Video } from "lucide-react";
 import type { ReactNode } from "react";
-import { Button } from "@/components/button";
+import { usePeople } from "@/client/people";
+import { Button, ButtonLink } from "@/components/button";
 import { Spinner } from "@/components/spinner";
 import { useLanguage } from "@/lib/i18n";
 import { useSlow } from "@/lib/use-slow";
@@ -15,8 +16,17 @@ const ICONS: Record<CameraProblem, ReactNode> = {
 };
 
 /** In place of the picture, while there is none: why, and what to do. */
-export function Off({ camera, onStart }: { camera: Exclude<CameraState, "on">; onStart: () => void }) {
+export function Off({
+  camera,
+  onStart,
+  mayAdd,
+}: {
+  camera: Exclude<CameraState, "on">;
+  onStart: () => void;
+  mayAdd: boolean;
+}) {
   const { t } = useLanguage();
+  const isEmpty = usePeople("").data?.pages[0]?.persons.length === 0;
   const slow = useSlow(camera === "starting");
   if (camera === "starting")
     return (
@@ -28,6 +38,8 @@ export function Off({ camera, onStart }: { camera: Exclude<CameraState, "on">; o
         )}
       </div>
     );
+  // Nobody is here whom it could name: first comes the first person.
+  const first = camera === "off" && isEmpty;
   return (
     <div className="absolute inset-0 grid overflow-y-auto p-6">
       <div className="m-auto grid max-w-lg justify-items-center gap-4 pt-12 text-center">
@@ -38,13 +50,35 @@ export function Off({ camera, onStart }: { camera: Exclude<CameraState, "on">; o
           {camera === "off" ? <Video /> : ICONS[camera]}
         </span>
         <h2 className="text-3xl sm:text-4xl">
-          {t(camera === "off" ? "live.off.title" : `live.camera.${camera}.title`)}
+          {t(first ? "live.first.title" : camera === "off" ? "live.off.title" : `live.camera.${camera}.title`)}
         </h2>
         <p className="text-lg text-soft sm:text-xl">
-          {t(camera === "off" ? "live.off.text" : `live.camera.${camera}.text`)}
+          {t(
+            first
+              ? mayAdd
+                ? "live.first.text"
+                : "people.empty.viewer"
+              : camera === "off"
+                ? "live.off.text"
+                : `live.camera.${camera}.text`,
+          )}
         </p>
+        {first && mayAdd && (
+          <ButtonLink
+            look="primary"
+            href="/add"
+            icon={<UserPlus aria-hidden="true" />}
+            className="mt-2 min-h-16 px-8 text-xl"
+          >
+            {t("live.first.add")}
+          </ButtonLink>
+        )}
         {camera !== "insecure" && (
-          <Button look="primary" onClick={onStart} className="mt-2 min-h-16 px-8 text-xl">
+          <Button
+            look={first && mayAdd ? "secondary" : "primary"}
+            onClick={onStart}
+            className={first && mayAdd ? "text-lg" : "mt-2 min-h-16 px-8 text-xl"}
+          >
             {t(camera === "off" ? "live.start" : "action.again")}
           </Button>
         )}

@@ -1,7 +1,7 @@
 import type { IdentifiedFace, Schema } from "@/client/api";
 import { asParts, type Side, type Size, sideOf } from "./geometry";
 import { type Motion, observe } from "./motion";
-import { steady, type Verdict, verdictOf, withVote } from "./steadiness";
+import { NOTHING_TOLD, steady, type Told, type Verdict, verdictOf, withVote } from "./steadiness";
 
 /** What the server says of a frame. */
 export type Reply = Schema["Identification"];
@@ -38,8 +38,11 @@ const GONE_AFTER = 3;
 
 export const NOBODY: Tracks = new Map();
 
+/** What was told of the faces of one connection, by their tracks. */
+export type Hearsay = ReadonlyMap<number, Told>;
+
 /** Bring the faces to a new answer. `atMs`: when its frame was photographed. */
-export function advance(before: Tracks, reply: Reply, atMs: number): Tracks {
+export function advance(before: Tracks, reply: Reply, atMs: number, hearsay: Hearsay = new Map()): Tracks {
   const after = new Map<number, Track>();
   for (const [trackId, track] of before)
     if (track.missed + 1 < GONE_AFTER) after.set(trackId, { ...track, missed: track.missed + 1 });
@@ -48,7 +51,7 @@ export function advance(before: Tracks, reply: Reply, atMs: number): Tracks {
     const track = before.get(face.track_id);
     after.set(face.track_id, {
       trackId: face.track_id,
-      votes: withVote(track?.votes ?? [], verdictOf(face)),
+      votes: withVote(track?.votes ?? [], verdictOf(face, hearsay.get(face.track_id))),
       motion: observe(track?.motion, asParts(face.box, reply.image), atMs),
       face,
       identificationId: reply.identification_id,
@@ -58,14 +61,21 @@ export function advance(before: Tracks, reply: Reply, atMs: number): Tracks {
   return after;
 }
 
-/** It was wrong about a face: nothing is said of it until new frames agree. */
-export function doubt(tracks: Tracks, personId: string): Tracks {
-  return new Map(
-    [...tracks].map(([trackId, track]) => {
-      const doubted = track.votes.some((vote) => "personId" in vote && vote.personId === personId);
-      return [trackId, doubted ? { ...track, votes: [] } : track];
-    }),
-  );
+/** Something else holds of a face from now on: nothing is said of it until new frames agree. */
+export function doubt(tracks: Tracks, trackId: number): Tracks {
+  const track = tracks.get(trackId);
+  return track === undefined ? tracks : new Map([...tracks, [trackId, { ...track, votes: [] }]]);
+}
+
+/** Somebody said that a face is a person, or is not; `null` takes back what was said of the two. */
+export function tell(hearsay: Hearsay, trackId: number, personId: string, is: boolean | null): Hearsay {
+  const { is: was, not } = hearsay.get(trackId) ?? NOTHING_TOLD;
+  const others = not.filter((one) => one !== personId);
+  const told: Told = {
+    is: is === true ? personId : was === personId ? null : was,
+    not: is === false ? [...others, personId] : others,
+  };
+  return new Map([...hearsay, [trackId, told]]);
 }
 
 /** Everybody who is there, the nearest first. Nobody is there twice. */

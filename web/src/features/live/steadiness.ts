@@ -16,13 +16,24 @@ const ENOUGH = 3;
 const UNFAIR: readonly string[] = ["TURNED_AWAY", "TOO_SMALL", "CUT_OFF", "OCCLUDED", "TOO_DARK"];
 const FAIR_SCORE = 50;
 
-/** What one frame says. */
-export function verdictOf(face: IdentifiedFace): Verdict {
-  if (face.status === "known" && face.match !== null) return { kind: "known", personId: face.match.person_id };
-  const first = face.candidates[0];
-  if (face.status === "uncertain" && first !== undefined) return { kind: "maybe", personId: first.person_id };
+/** What somebody who stands there said of a face; it counts for as long as the face stays. */
+export interface Told {
+  is: string | null;
+  not: readonly string[];
+}
+
+export const NOTHING_TOLD: Told = { is: null, not: [] };
+
+/** What one frame says, and what was told of the face: a "yes" makes of a perhaps a name, a "no" takes a name away. */
+export function verdictOf(face: IdentifiedFace, told: Told = NOTHING_TOLD): Verdict {
+  const named = face.status === "known" ? face.match : face.status === "uncertain" ? face.candidates[0] : undefined;
+  if (named != null && !told.not.includes(named.person_id)) {
+    const personId = named.person_id;
+    return { kind: face.status === "known" || told.is === personId ? "known" : "maybe", personId };
+  }
+  const stranger = face.status === "unknown" || named != null;
   const fair = face.quality.score >= FAIR_SCORE && !face.quality.issues.some((issue) => UNFAIR.includes(issue));
-  return { kind: face.status === "unknown" && fair ? "unknown" : "unclear" };
+  return { kind: stranger && fair ? "unknown" : "unclear" };
 }
 
 /** The last verdicts with one more; only so many are kept as count. */

@@ -6,11 +6,13 @@ import { Button } from "@/components/button";
 import { FacePicture } from "@/components/face-picture";
 import { Page } from "@/components/page";
 import { Await, Empty } from "@/components/states";
+import { toast } from "@/components/toast";
 import { useHold } from "@/components/use-hold";
 import { useHeld } from "@/lib/held";
 import { useLanguage } from "@/lib/i18n";
 import { sayAgo } from "@/lib/when";
-import { NameUnknown } from "./name-unknown";
+import { NameFace } from "./name-face";
+import { teachingWords } from "./teaching-words";
 
 /** Faces of the last minutes that nobody knows: name one, or let it go. */
 export default function Unknown() {
@@ -34,7 +36,13 @@ export default function Unknown() {
           );
         }}
       </Await>
-      <NameUnknown face={naming} onClose={() => setNaming(null)} />
+      <NameFace
+        question={naming && { unknownId: naming.unknown_id, picture: null, src: naming.url, likely: null }}
+        onClose={() => setNaming(null)}
+        onNamed={({ name, warnings, undo }) =>
+          toast(teachingWords(t("unknown.named", { name }), name, warnings, t), undo ?? undefined)
+        }
+      />
     </Page>
   );
 }
