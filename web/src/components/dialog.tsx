@@ -2,6 +2,7 @@ import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import type { ReactNode } from "react";
 import { useLanguage } from "@/lib/i18n";
+import { returnFocus } from "@/lib/keep-focus";
 
 /**
  * Something that must be answered before going on: Escape, the cross and a press beside it close it.
@@ -29,6 +30,10 @@ export function Dialog({
         <div className="fixed inset-0 z-50 grid overflow-y-auto p-4 pb-[max(1rem,env(safe-area-inset-bottom))]">
           <Radix.Content
             {...(description === undefined ? { "aria-describedby": undefined } : {})}
+            onCloseAutoFocus={(event) => {
+              event.preventDefault(); // Radix knows only its own triggers
+              returnFocus();
+            }}
             className="m-auto w-full max-w-lg animate-rise rounded-card bg-ground p-5 shadow-2xl sm:p-7 max-sm:mb-0"
           >
             <div className="mb-4 flex items-start justify-between gap-4">

@@ -52,6 +52,7 @@ export function Toasts({ children }: { children: ReactNode }) {
         <Entry key={entry.id} entry={entry} />
       ))}
       <Radix.Viewport
+        data-messages
         label={t("toast.viewport")}
         className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2 [html:has([data-controls])_&]:bottom-46 md:[html:has([data-controls])_&]:bottom-68 flat:[html:has([data-controls])_&]:right-auto flat:[html:has([data-controls])_&]:bottom-1 flat:[html:has([data-controls])_&]:max-w-sm flat:md:[html:has([data-controls])_&]:left-28"
       />
