@@ -20,6 +20,19 @@ export function Shell({ children }: { children: ReactNode }) {
     main.current?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }, [location]);
+  useEffect(() => {
+    // A file that is dropped beside the place for it would be opened instead of the page.
+    const leave = (event: DragEvent) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "none";
+    };
+    const kinds = ["dragover", "drop"] as const;
+    for (const kind of kinds) addEventListener(kind, leave);
+    return () => {
+      for (const kind of kinds) removeEventListener(kind, leave);
+    };
+  }, []);
   return (
     <div className="flex min-h-dvh flex-col md:flex-row-reverse">
       <button
