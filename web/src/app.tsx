@@ -64,6 +64,7 @@ function NotHere() {
   const { t } = useLanguage();
   return (
     <Page title={t("nothere.title")}>
+      <p className="mb-4 text-lg text-soft">{t("nothere.text")}</p>
       <Link href="/" className="text-lg font-semibold text-accent underline">
         {t("nothere.back")}
       </Link>
