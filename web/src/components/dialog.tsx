@@ -57,7 +57,7 @@ export function Dialog({
               event.preventDefault(); // Radix knows only its own triggers
               returnFocus();
             }}
-            className="m-auto w-full max-w-lg animate-rise rounded-card bg-ground p-5 shadow-2xl sm:p-7 max-sm:mb-0"
+            className="m-auto w-full max-w-lg animate-rise rounded-card bg-ground p-5 shadow-2xl forced-colors:border-2 sm:p-7 max-sm:mb-0"
           >
             <div className="mb-4 flex items-start justify-between gap-4">
               <Radix.Title className="pt-2 text-2xl">{title}</Radix.Title>

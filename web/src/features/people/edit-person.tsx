@@ -60,8 +60,8 @@ function Form({ person, onDone }: { person: PersonWithPhotos; onDone: () => void
   const { before, after, agreedBefore, agreed, filling } = edit;
   const write = (change: Partial<Edit>) => {
     const next = { ...edit, ...change };
-    const same = next.filling === null && changeOf(before, next.after, agreedBefore, next.agreed) === null;
-    setDraft(same ? null : next);
+    const original: Edit = { ...next, after: before, agreed: agreedBefore, filling: null };
+    setDraft(JSON.stringify(next) === JSON.stringify(original) ? null : next);
   };
   const [tried, setTried] = useState(false);
   const needed = useHouseRules(true).data?.require_consent ?? true;

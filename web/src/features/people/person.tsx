@@ -50,6 +50,7 @@ function BackLink() {
   return (
     <Link
       href="/people"
+      data-screen-only
       className="mb-3 -ml-2 inline-flex min-h-12 items-center gap-2 rounded-2xl px-3 font-semibold text-accent hover:bg-sunken"
     >
       <ArrowLeft aria-hidden="true" />
@@ -140,7 +141,7 @@ function Further({
     setExporting(false);
   };
   return (
-    <section className="mt-2 grid">
+    <section data-screen-only className="mt-2 grid">
       <h2 className="mb-1 text-xl">{t("person.further")}</h2>
       <Deed text={t("merge.why", { name: person.name })}>
         <Button icon={<Merge aria-hidden="true" />} onClick={onMerge}>
