@@ -100,6 +100,15 @@ def test_what_is_not_of_the_page_is_not_there(built: Pages, path: str) -> None:
     assert reply.json()["error"]["code"] == "NOT_FOUND"
 
 
+def test_a_browser_gets_the_page_where_nothing_is_which_says_so(built: Pages) -> None:
+    headers = {"Accept": "text/html,application/xhtml+xml"}
+    reply = built.get("/nix", headers=headers)
+    assert (reply.status_code, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert reply.content == built.get("/").content
+    assert reply.headers["content-security-policy"]
+    assert built.get("/api/v1/nix", headers=headers).json()["error"]["code"] == "NOT_FOUND"
+
+
 def test_without_a_build_it_says_how_to_get_the_page(tmp_path: Path) -> None:
     reply = Pages(tmp_path / "nothing").get("/")
     assert "make serve" in reply.text

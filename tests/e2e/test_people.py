@@ -458,7 +458,7 @@ def test_a_face_of_someone_who_never_agreed_is_asked_about_and_then_the_record_i
     expect(dialog).to_be_hidden()
     assert person(home, joe)["consent"]["given_on"] == "2024-02-29"
     page.get_by_role("button", name="Edit").click()
-    expect(dialog.get_by_text("Joe agreed in person on February 29, 2024.")).to_be_visible()
+    expect(dialog.get_by_text("Joe agreed in person on 29 February 2024.")).to_be_visible()
     dialog.get_by_role("button", name="Remove").click()
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()

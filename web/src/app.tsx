@@ -1,4 +1,4 @@
-import { Suspense } from "react";
+import { Suspense, useEffect } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { useMay, useSession } from "./client/session";
 import { Boundary, Coming } from "./components/boundary";
@@ -7,12 +7,14 @@ import { Failed, Loading } from "./components/states";
 import { Toasts } from "./components/toast";
 import { SignIn } from "./features/signin/sign-in";
 import { useLanguage } from "./lib/i18n";
+import { keepFocus } from "./lib/keep-focus";
 import { SCREENS, type Screen } from "./screens";
 import { Shell } from "./shell";
 
 /** The whole page: first the key, where the server wants one; then the screen that the address names. */
 export function App() {
   const session = useSession();
+  useEffect(() => keepFocus(document.getElementById("root") ?? document.body), []);
   return (
     <Toasts>
       {session.data === undefined ? (
@@ -62,6 +64,7 @@ function NotHere() {
   const { t } = useLanguage();
   return (
     <Page title={t("nothere.title")}>
+      <p className="mb-4 text-lg text-soft">{t("nothere.text")}</p>
       <Link href="/" className="text-lg font-semibold text-accent underline">
         {t("nothere.back")}
       </Link>

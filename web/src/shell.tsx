@@ -20,8 +20,21 @@ export function Shell({ children }: { children: ReactNode }) {
     main.current?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }, [location]);
+  useEffect(() => {
+    // A file that is dropped beside the place for it would be opened instead of the page.
+    const leave = (event: DragEvent) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "none";
+    };
+    const kinds = ["dragover", "drop"] as const;
+    for (const kind of kinds) addEventListener(kind, leave);
+    return () => {
+      for (const kind of kinds) removeEventListener(kind, leave);
+    };
+  }, []);
   return (
-    <div className="flex min-h-dvh flex-col md:flex-row-reverse">
+    <div className="flex min-h-dvh flex-col md:flex-row-reverse print:block print:min-h-0">
       <button
         type="button"
         onClick={() => main.current?.focus()}
@@ -31,7 +44,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </button>
       <div className="flex min-w-0 flex-1 flex-col">
         <ConnectionBanner />
-        <main ref={main} id="main" tabIndex={-1} className="flex min-w-0 flex-1 flex-col pb-20 md:pb-0">
+        <main ref={main} id="main" tabIndex={-1} className="flex min-w-0 flex-1 flex-col pb-20 md:pb-0 print:pb-0">
           {children}
         </main>
       </div>
@@ -120,11 +133,13 @@ type Entry = Screen & { nav: NonNullable<Screen["nav"]> };
 const NAV_ITEM =
   "group flex min-h-16 w-full flex-col items-center justify-center gap-0.5 rounded-2xl px-1 py-2 text-center " +
   "text-[min(0.875rem,3.7vw)] leading-tight font-semibold text-soft focus-visible:-outline-offset-3 " +
-  "aria-[current=page]:text-accent data-current:text-accent md:text-sm";
+  "aria-[current=page]:text-accent data-current:text-accent md:text-sm " +
+  "forced-colors:aria-[current=page]:underline forced-colors:data-current:underline";
 
 const NAV_ICON =
   "grid h-8 w-14 place-items-center rounded-full transition-colors group-hover:bg-tint [&>svg]:size-6 " +
-  "group-aria-[current=page]:bg-tint group-data-current:bg-tint";
+  "group-aria-[current=page]:bg-tint group-data-current:bg-tint " +
+  "forced-colors:group-aria-[current=page]:border-2 forced-colors:group-data-current:border-2";
 
 function NavLink({ entry }: { entry: Entry }) {
   const { t } = useLanguage();

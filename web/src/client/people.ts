@@ -211,7 +211,7 @@ export function detailsOf(person: Schema["Person"]): Details {
 }
 
 /** The photo to show of a person: the one of the best quality. */
-export function portraitOf(person: PersonWithPhotos): string | null {
+export function portraitOf(person: Pick<PersonWithPhotos, "photos">): string | null {
   const best = person.photos.reduce<PersonWithPhotos["photos"][number] | null>(
     (found, photo) => (found === null || photo.quality.score > found.quality.score ? photo : found),
     null,

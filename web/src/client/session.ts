@@ -1,5 +1,6 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { clearDrafts } from "@/lib/drafts";
 import { releaseAll } from "@/lib/held";
 import { ApiError, errorOf } from "./api";
 import { connection } from "./connection";
@@ -71,10 +72,11 @@ export function useSignOut() {
   });
 }
 
-/** Whoever looked at the page may not any more: what was fetched for them goes, all but that it ended. */
+/** Whoever looked at the page may not any more: what was fetched or written goes, all but that it ended. */
 export function useForgetAnswers(): void {
   const queries = useQueryClient();
   useEffect(() => {
+    clearDrafts();
     queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionQuery.queryKey[0] });
   }, [queries]);
 }

@@ -150,9 +150,9 @@ export function Switch({
           aria-checked={checked}
           disabled={disabled}
           onChange={(event) => onChange(event.target.checked)}
-          className="peer h-8 w-14 appearance-none rounded-full border-2 border-edge bg-sunken transition-colors checked:border-accent checked:bg-accent disabled:opacity-55"
+          className="peer h-8 w-14 appearance-none rounded-full border-2 border-edge bg-sunken transition-colors checked:border-accent checked:bg-accent disabled:opacity-55 forced-colors:checked:bg-[Highlight]"
         />
-        <span className="pointer-events-none absolute top-1.5 left-1.5 size-5 rounded-full bg-edge transition-transform peer-checked:translate-x-6 peer-checked:bg-on-accent" />
+        <span className="pointer-events-none absolute top-1.5 left-1.5 size-5 rounded-full bg-edge transition-transform peer-checked:translate-x-6 peer-checked:bg-on-accent forced-colors:bg-[ButtonText] forced-colors:peer-checked:bg-[HighlightText]" />
       </span>
     </label>
   );

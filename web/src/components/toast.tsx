@@ -15,6 +15,8 @@ interface Toast {
   message: string;
   undo?: (() => Promise<unknown>) | undefined;
   gone?: (() => void) | undefined;
+  /** So many things with this message; undone together. */
+  times: number;
 }
 
 const toasts = createStore<readonly Toast[]>([]);
@@ -22,11 +24,26 @@ let last = 0;
 
 /**
  * Say that something was done. With `undo` it can be taken back for 30 seconds; `gone` is called once it was not: the
- * time is over, or someone closed it.
+ * time is over, or someone closed it. Messages with the same words are one, and taken back together, the last first.
  */
 export function toast(message: string, undo?: () => Promise<unknown>, gone?: () => void): void {
   last += 1;
-  const all = [...toasts.get(), { id: last, message, undo, gone }];
+  const before = toasts
+    .get()
+    .find((entry) => entry.message === message && entry.undo !== undefined && undo !== undefined);
+  const entry: Toast = { id: last, message, undo, gone, times: 1 };
+  if (before !== undefined) {
+    entry.times += before.times;
+    entry.undo = async () => {
+      await undo?.();
+      await before.undo?.();
+    };
+    entry.gone = () => {
+      before.gone?.();
+      gone?.();
+    };
+  }
+  const all = [...toasts.get().filter((other) => other.message !== message), entry];
   toasts.set(all.slice(-MOST));
   for (const entry of all.slice(0, -MOST)) entry.gone?.();
 }
@@ -52,6 +69,7 @@ export function Toasts({ children }: { children: ReactNode }) {
         <Entry key={entry.id} entry={entry} />
       ))}
       <Radix.Viewport
+        data-messages
         label={t("toast.viewport")}
         className="fixed inset-x-0 bottom-20 z-60 mx-auto flex w-full max-w-xl flex-col gap-2 p-4 md:bottom-2 [html:has([data-controls])_&]:bottom-46 md:[html:has([data-controls])_&]:bottom-68 flat:[html:has([data-controls])_&]:right-auto flat:[html:has([data-controls])_&]:bottom-1 flat:[html:has([data-controls])_&]:max-w-sm flat:md:[html:has([data-controls])_&]:left-28"
       />
@@ -80,14 +98,17 @@ function Entry({ entry }: { entry: Toast }) {
         remove(entry.id);
         entry.gone?.();
       }}
-      className="flex animate-rise flex-wrap items-center gap-2 rounded-card bg-ink py-2 pr-2 pl-5 text-ground shadow-xl"
+      className="flex animate-rise flex-wrap items-center gap-2 rounded-card bg-ink py-2 pr-2 pl-5 text-ground shadow-xl forced-colors:border-2"
     >
-      <Radix.Title className="min-w-32 flex-1 py-2 font-medium">{entry.message}</Radix.Title>
+      <Radix.Title className="min-w-32 flex-1 py-2 font-medium">
+        {entry.message}
+        {entry.times > 1 && ` (${entry.times})`}
+      </Radix.Title>
       <span className="ml-auto flex items-center gap-1">
         {entry.undo && (
           <Radix.Action altText={t("action.undo")} asChild onClick={(event) => event.preventDefault()}>
             <Button look="secondary" icon={<Undo2 aria-hidden="true" />} busy={busy} onClick={() => void takeBack()}>
-              {t("action.undo")}
+              {t(entry.times > 1 ? "action.undo.all" : "action.undo")}
             </Button>
           </Radix.Action>
         )}

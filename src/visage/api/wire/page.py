@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 FOLDER = Path(__file__).parents[1] / "page"
 
@@ -85,7 +86,8 @@ def load(folder: Path) -> dict[str, Asset]:
 
 
 def install(app: FastAPI, folder: Path = FOLDER) -> None:
-    """Serve the page; what is no file and no screen of it stays with the other routes."""
+    """Serve the page; what is no file and no screen of it stays with the other routes. At an address that means
+    nothing a browser gets the page too, which says so, as a 404. Install after the handlers of errors."""
     assets = load(folder)
     index = assets.pop("/index.html", None) or _asset(_NOT_BUILT, ".html", _ASK_FIRST)
 
@@ -95,6 +97,15 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
     async def file(request: Request) -> Response:
         return _reply(request, assets[request.url.path])
 
+    refuse = app.exception_handlers[HTTPException]
+
+    async def nothing(request: Request, error: Exception) -> Response:
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+            return Response(index.content, 404, {**HEADERS, "Cache-Control": "no-store"}, index.media_type)
+        reply = refuse(request, error)
+        return await reply if isinstance(reply, Awaitable) else reply
+
+    app.add_exception_handler(404, nothing)
     for path in SCREENS:
         app.add_api_route(path, screen, methods=["GET", "HEAD"], include_in_schema=False)
     for path in assets:

@@ -1,4 +1,4 @@
-import { Camera, Check, UserPlus, Users, Video } from "lucide-react";
+import { Camera, Check, Eraser, UserPlus, Users, Video } from "lucide-react";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useSearch } from "wouter";
 import type { Schema } from "@/client/api";
@@ -6,11 +6,13 @@ import { type Details, isAsWas, useAddPhotos, usePerson, useRegister } from "@/c
 import { Button, ButtonLink } from "@/components/button";
 import { Card, Page } from "@/components/page";
 import { Await } from "@/components/states";
+import { toast } from "@/components/toast";
 import { type Advice, adviceWords } from "@/features/people/advice";
 import { ConsentFields } from "@/features/people/consent-fields";
 import { DetailsFields, NO_DETAILS } from "@/features/people/details-fields";
 import { Portrait } from "@/features/people/portrait";
 import { useConsent } from "@/features/people/use-consent";
+import { useDraft } from "@/lib/drafts";
 import { explain } from "@/lib/explain";
 import { type Key, useLanguage } from "@/lib/i18n";
 import { Capture } from "./capture";
@@ -18,7 +20,7 @@ import { ChooseFiles, DropFiles } from "./drop-files";
 import { LooksLike, resembled } from "./looks-like";
 import { Pictures } from "./pictures";
 import { batches, boxesOf, fitOf, isAsking, isChecking, type Queue, settle } from "./queue";
-import { useQueue } from "./use-queue";
+import { release, useQueue } from "./use-queue";
 
 interface Named {
   person_id: string;
@@ -60,10 +62,15 @@ const SOURCE =
 
 function Add({ to }: { to: Named | null }) {
   const { t } = useLanguage();
-  const { queue, setQueue, addFiles, addShot, pick, remove, clear, checkAgain } = useQueue();
+  const key = to?.person_id ?? "new";
+  const { queue, setQueue, addFiles, addShot, pick, remove, checkAgain } = useQueue(key);
   const [capturing, setCapturing] = useState(false);
-  const [details, setDetails] = useState<Details>(NO_DETAILS);
+  const [written, setWritten] = useDraft<Details>(`details ${key}`);
+  const details = written ?? NO_DETAILS;
+  const setDetails = (next: Details) => setWritten(Object.values(next).every((text) => text === "") ? null : next);
   const [tried, setTried] = useState(false);
+  /** "Remember" was pressed while photos were looked at: it is done as soon as they were. */
+  const [wanted, setWanted] = useState(false);
   const [saved, setSaved] = useState<Saved | null>(null);
   const consent = useConsent(details.name);
   const register = useRegister();
@@ -74,11 +81,11 @@ function Add({ to }: { to: Named | null }) {
 
   const lacking = tried && !isChecking(queue) ? lack(queue) : null;
 
-  const save = async (event: FormEvent) => {
-    event.preventDefault();
+  const save = async () => {
     setTried(true);
     if (to === null && (details.name.trim() === "" || consent.missing)) return;
-    if (ready.length === 0 || isChecking(queue) || isAsking(queue)) return;
+    if (isChecking(queue)) return setWanted(true);
+    if (ready.length === 0 || isAsking(queue)) return;
     let person = to;
     let other: Named | null = null;
     let advice: Advice | null = null;
@@ -103,14 +110,15 @@ function Add({ to }: { to: Named | null }) {
         views = reply.views;
         asWas ||= isAsWas(reply);
         said.push(...reply.warnings.map((warning) => warning.code));
-        setQueue(settled);
+        setQueue(() => settled);
       }
     } catch (error) {
-      setQueue(settled);
+      setQueue(() => settled);
       consent.refused(error);
       if (person === null || person === to) return; // said beside the button; nothing is lost
     }
     if (person === null) return;
+    clear();
     setCapturing(false);
     const count = (state: string) => settled.filter((picture) => picture.state === state).length;
     const copies = said.filter((code) => code === "SAME_PHOTO").length;
@@ -128,12 +136,34 @@ function Add({ to }: { to: Named | null }) {
     });
   };
 
-  const again = () => {
-    clear();
-    setDetails(NO_DETAILS);
+  const goOn = useRef(save);
+  goOn.current = save;
+  const looked = wanted && !isChecking(queue);
+  useEffect(() => {
+    if (!looked) return;
+    setWanted(false);
+    void goOn.current();
+  }, [looked]);
+
+  const clear = () => {
+    setQueue(() => []);
+    setWritten(null);
     consent.reset();
     setTried(false);
-    setSaved(null);
+    setWanted(false);
+    release(queue);
+  };
+  const startAfresh = () => {
+    setQueue(() => []);
+    setWritten(null);
+    setTried(false);
+    setWanted(false);
+    const undo = async () => {
+      // What was being looked at is looked at again.
+      setQueue(() => queue.map((each) => (each.state === "checking" ? { ...each, state: "waiting" } : each)));
+      setWritten(written);
+    };
+    toast(t("add.anew.done"), undo, () => release(queue));
   };
 
   if (saved?.other)
@@ -154,13 +184,27 @@ function Add({ to }: { to: Named | null }) {
         />
       </Page>
     );
-  if (saved !== null) return <Done saved={saved} again={to === null ? again : null} />;
+  if (saved !== null) return <Done saved={saved} again={to === null ? () => setSaved(null) : null} />;
 
   return (
-    <Page title={to === null ? t("add.title") : t("add.to.title", { name: to.name })} wide={to === null}>
+    <Page
+      title={to === null ? t("add.title") : t("add.to.title", { name: to.name })}
+      wide={to === null}
+      actions={
+        (queue.length > 0 || written !== null) &&
+        !busy && (
+          <Button look="quiet" icon={<Eraser aria-hidden="true" />} onClick={startAfresh}>
+            {t("add.anew")}
+          </Button>
+        )
+      }
+    >
       <form
         noValidate
-        onSubmit={(event) => void save(event)}
+        onSubmit={(event: FormEvent) => {
+          event.preventDefault();
+          void save();
+        }}
         className={`grid items-start gap-6 ${to === null ? "lg:grid-cols-[1.15fr_1fr]" : ""}`}
       >
         <DropFiles onFiles={addFiles}>
@@ -214,17 +258,19 @@ function Add({ to }: { to: Named | null }) {
           <Button
             look="primary"
             type="submit"
-            busy={busy || (tried && isChecking(queue))}
+            busy={busy || wanted}
             icon={<UserPlus aria-hidden="true" />}
             className="min-h-14 text-lg"
           >
             {busy
               ? t("add.saving", { count: ready.length })
-              : to !== null
-                ? t("photos.add")
-                : details.name.trim() === ""
-                  ? t("add.save")
-                  : t("add.save.name", { name: details.name.trim() })}
+              : wanted
+                ? t("add.waiting")
+                : to !== null
+                  ? t("photos.add")
+                  : details.name.trim() === ""
+                    ? t("add.save")
+                    : t("add.save.name", { name: details.name.trim() })}
           </Button>
         </div>
       </form>

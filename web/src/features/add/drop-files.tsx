@@ -1,28 +1,34 @@
 import { Images } from "lucide-react";
-import { type DragEvent, type ReactNode, useRef, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useLanguage } from "@/lib/i18n";
 
-/** Choose pictures, or drag them onto this part of the page. */
+/** Pictures may be dragged anywhere onto the page; this part of it shows where they go. */
 export function DropFiles({ onFiles, children }: { onFiles: (files: File[]) => void; children: ReactNode }) {
   const [over, setOver] = useState(false);
-  const hasFiles = (event: DragEvent) => event.dataTransfer.types.includes("Files");
+  const take = useRef(onFiles);
+  take.current = onFiles;
+  useEffect(() => {
+    const listening = new AbortController();
+    const on = (kind: "dragover" | "dragleave" | "drop", act: (event: DragEvent) => void) =>
+      document.addEventListener(
+        kind,
+        (event) => event.dataTransfer?.types.includes("Files") && act(event),
+        listening,
+      );
+    on("dragover", (event) => {
+      event.preventDefault();
+      setOver(true);
+    });
+    on("dragleave", (event) => event.relatedTarget === null && setOver(false));
+    on("drop", (event) => {
+      event.preventDefault();
+      setOver(false);
+      take.current([...(event.dataTransfer?.files ?? [])]);
+    });
+    return () => listening.abort();
+  }, []);
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: dragging is one way more; the button does the same by keyboard
-    <div
-      onDragOver={(event) => {
-        if (!hasFiles(event)) return;
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={(event) => !event.currentTarget.contains(event.relatedTarget as Node | null) && setOver(false)}
-      onDrop={(event) => {
-        if (!hasFiles(event)) return;
-        event.preventDefault();
-        setOver(false);
-        onFiles([...event.dataTransfer.files]);
-      }}
-      className={`rounded-card ${over ? "outline-4 outline-offset-4 outline-accent outline-dashed" : ""}`}
-    >
+    <div className={`rounded-card ${over ? "outline-4 outline-offset-4 outline-accent outline-dashed" : ""}`}>
       {children}
     </div>
   );

@@ -30,7 +30,7 @@ export function Pictures({
           <div className="flex items-center gap-3.5">
             <Preview picture={picture} />
             <div className="min-w-0 flex-1">
-              {picture.name !== "" && <p className="truncate text-sm text-soft">{picture.name}</p>}
+              {picture.name !== "" && <p className="text-sm leading-snug text-soft">{picture.name}</p>}
               <State picture={picture} />
             </div>
             {picture.state === "refused" && isPassing(picture.code) && (

@@ -1,35 +1,52 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef } from "react";
 import { ApiError } from "@/client/api";
 import { detect } from "@/client/faces";
+import { changeDraft, useDraft } from "@/lib/drafts";
 import { prepare } from "./prepare";
 import { change, choose, judged, newFiles, nextToCheck, type Picture, type Queue } from "./queue";
 
 let last = 0;
 
-/** The pictures of a person to be; each is looked at by the server as soon as it is there. */
-export function useQueue() {
-  const [queue, setQueue] = useState<Queue>([]);
-  const urls = useRef(new Set<string>());
+const NONE: Queue = [];
 
-  const enter = useCallback((name: string, size: number, content: Blob, more: Partial<Picture> = {}) => {
-    last += 1;
-    const url = URL.createObjectURL(content);
-    urls.current.add(url);
-    const picture: Picture = {
-      id: last,
-      name,
-      size,
-      content,
-      url,
-      state: "waiting",
-      code: null,
-      issues: [],
-      choice: null,
-      chosen: null,
-      ...more,
-    };
-    setQueue((all) => [...all, picture]);
-  }, []);
+/**
+ * The pictures of a person to be; each is looked at by the server as soon as it is there. They stay while the page is
+ * open, until they are cleared.
+ *
+ * @param key for whom they are.
+ */
+export function useQueue(key: string) {
+  const draft = `pictures ${key}`;
+  const queue = useDraft<Queue>(draft)[0] ?? NONE;
+  const setQueue = useCallback(
+    (change: (all: Queue) => Queue) =>
+      changeDraft<Queue>(draft, (before) => {
+        const after = change(before ?? NONE);
+        return after.length === 0 ? null : after;
+      }),
+    [draft],
+  );
+
+  const enter = useCallback(
+    (name: string, size: number, content: Blob, more: Partial<Picture> = {}) => {
+      last += 1;
+      const picture: Picture = {
+        id: last,
+        name,
+        size,
+        content,
+        url: URL.createObjectURL(content),
+        state: "waiting",
+        code: null,
+        issues: [],
+        choice: null,
+        chosen: null,
+        ...more,
+      };
+      setQueue((all) => [...all, picture]);
+    },
+    [setQueue],
+  );
 
   const addFiles = useCallback(
     (files: readonly File[]) => {
@@ -43,17 +60,17 @@ export function useQueue() {
     [enter],
   );
 
-  const pick = useCallback((picture: Picture, face: number) => setQueue((all) => choose(all, picture.id, face)), []);
-  const remove = useCallback((picture: Picture) => {
-    setQueue((all) => all.filter((other) => other.id !== picture.id));
-    URL.revokeObjectURL(picture.url);
-    urls.current.delete(picture.url);
-  }, []);
-  const clear = useCallback(() => {
-    setQueue([]);
-    for (const url of urls.current) URL.revokeObjectURL(url);
-    urls.current.clear();
-  }, []);
+  const pick = useCallback(
+    (picture: Picture, face: number) => setQueue((all) => choose(all, picture.id, face)),
+    [setQueue],
+  );
+  const remove = useCallback(
+    (picture: Picture) => {
+      setQueue((all) => all.filter((other) => other.id !== picture.id));
+      release([picture]);
+    },
+    [setQueue],
+  );
 
   const checking = useRef(new Set<number>());
   useEffect(() => {
@@ -61,22 +78,25 @@ export function useQueue() {
       if (checking.current.has(picture.id)) continue;
       checking.current.add(picture.id);
       setQueue((all) => change(all, picture.id, { state: "checking" }));
-      void check(picture).then((changes) => setQueue((all) => change(all, picture.id, changes)));
+      void check(picture).then((changes) => {
+        checking.current.delete(picture.id);
+        setQueue((all) => change(all, picture.id, changes));
+      });
     }
-  }, [queue]);
-  const checkAgain = useCallback((picture: Picture) => {
-    checking.current.delete(picture.id);
-    setQueue((all) => change(all, picture.id, { state: "waiting", code: null }));
-  }, []);
+  }, [queue, setQueue]);
+  const checkAgain = useCallback(
+    (picture: Picture) => {
+      setQueue((all) => change(all, picture.id, { state: "waiting", code: null }));
+    },
+    [setQueue],
+  );
 
-  useEffect(() => {
-    const mine = urls.current;
-    return () => {
-      for (const url of mine) URL.revokeObjectURL(url);
-    };
-  }, []);
+  return { queue, setQueue, addFiles, addShot, pick, remove, checkAgain };
+}
 
-  return { queue, setQueue, addFiles, addShot, pick, remove, clear, checkAgain };
+/** The previews of pictures that are not shown any more. */
+export function release(queue: Queue): void {
+  for (const picture of queue) URL.revokeObjectURL(picture.url);
 }
 
 async function check(picture: Picture): Promise<Partial<Picture>> {

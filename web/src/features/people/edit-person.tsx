@@ -1,17 +1,33 @@
 import { Check } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import type { PersonWithPhotos } from "@/client/api";
-import { changeOf, detailsOf, useUpdatePerson } from "@/client/people";
+import { changeOf, type Details, detailsOf, useUpdatePerson } from "@/client/people";
 import { useHouseRules } from "@/client/server";
 import { Button } from "@/components/button";
-import { Dialog } from "@/components/dialog";
+import { Dialog, DialogClose } from "@/components/dialog";
 import { toast } from "@/components/toast";
+import { useDraft } from "@/lib/drafts";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
-import { draftOf, newConsent, recordOf } from "./consent";
+import { type Consent, type ConsentDraft, draftOf, newConsent, recordOf } from "./consent";
 import { ConsentFields } from "./consent-fields";
 import { ConsentLine } from "./consent-line";
 import { DetailsFields } from "./details-fields";
+
+/** A person as it is being changed: as it was when that began, and as it is written now. */
+interface Edit {
+  before: Details;
+  after: Details;
+  agreedBefore: Consent | null;
+  agreed: Consent | null;
+  /** The consent, while it is filled in. */
+  filling: ConsentDraft | null;
+}
+
+/** What is written about a person and not saved yet. */
+export function useEdit(personId: string) {
+  return useDraft<Edit>(`edit ${personId}`);
+}
 
 /** Change name, relationship, the line to remember, notes, and who agreed. */
 export function EditPerson({
@@ -24,21 +40,30 @@ export function EditPerson({
   onClose: () => void;
 }) {
   const { t } = useLanguage();
+  const [edit, setEdit] = useEdit(person.person_id);
+  const done = () => {
+    setEdit(null);
+    onClose();
+  };
   return (
-    <Dialog open={open} onClose={onClose} title={t("person.edit")}>
-      <Form person={person} onDone={onClose} />
+    <Dialog open={open} onClose={done} title={t("person.edit")} unsaved={edit !== null}>
+      <Form person={person} onDone={done} />
     </Dialog>
   );
 }
 
 function Form({ person, onDone }: { person: PersonWithPhotos; onDone: () => void }) {
   const { t } = useLanguage();
-  const [before] = useState(() => detailsOf(person));
-  const [after, setAfter] = useState(before);
+  const [begun] = useState(() => beginning(person));
+  const [draft, setDraft] = useEdit(person.person_id);
+  const edit = draft ?? begun;
+  const { before, after, agreedBefore, agreed, filling } = edit;
+  const write = (change: Partial<Edit>) => {
+    const next = { ...edit, ...change };
+    const original: Edit = { ...next, after: before, agreed: agreedBefore, filling: null };
+    setDraft(JSON.stringify(next) === JSON.stringify(original) ? null : next);
+  };
   const [tried, setTried] = useState(false);
-  const [agreedBefore] = useState(person.consent ?? null);
-  const [agreed, setAgreed] = useState(agreedBefore);
-  const [draft, setDraft] = useState<ReturnType<typeof newConsent> | null>(null);
   const needed = useHouseRules(true).data?.require_consent ?? true;
   const update = useUpdatePerson();
   const person_id = person.person_id;
@@ -46,8 +71,8 @@ function Form({ person, onDone }: { person: PersonWithPhotos; onDone: () => void
     event.preventDefault();
     setTried(true);
     if (after.name.trim() === "") return;
-    const consent = draft === null ? agreed : recordOf(draft, after.name.trim());
-    if (draft !== null && consent === null) return;
+    const consent = filling === null ? agreed : recordOf(filling, after.name.trim());
+    if (filling !== null && consent === null) return;
     const change = changeOf(before, after, agreedBefore, consent);
     // What the house asks for cannot be taken away again.
     const back = changeOf(after, before, consent, needed && agreedBefore === null ? consent : agreedBefore);
@@ -65,15 +90,21 @@ function Form({ person, onDone }: { person: PersonWithPhotos; onDone: () => void
   };
   return (
     <form noValidate onSubmit={(event) => void submit(event)} className="grid gap-6">
-      <DetailsFields value={after} onChange={setAfter} nameMissing={tried} withNotes />
-      {draft === null ? (
+      <DetailsFields value={after} onChange={(after) => write({ after })} nameMissing={tried} withNotes />
+      {filling === null ? (
         <ConsentLine
           consent={agreed}
-          onChange={() => setDraft(agreed === null ? newConsent() : draftOf(agreed))}
-          onRemove={needed ? null : () => setAgreed(null)}
+          onChange={() => write({ filling: agreed === null ? newConsent() : draftOf(agreed) })}
+          onRemove={needed ? null : () => write({ agreed: null })}
         />
       ) : (
-        <ConsentFields value={draft} onChange={setDraft} personName={after.name} tried={tried} withDate />
+        <ConsentFields
+          value={filling}
+          onChange={(filling) => write({ filling })}
+          personName={after.name}
+          tried={tried}
+          withDate
+        />
       )}
       {update.isError && (
         <p role="alert" className="font-medium text-danger">
@@ -81,13 +112,17 @@ function Form({ person, onDone }: { person: PersonWithPhotos; onDone: () => void
         </p>
       )}
       <div className="flex flex-wrap justify-end gap-3">
-        <Button look="quiet" onClick={onDone}>
-          {t("action.cancel")}
-        </Button>
+        <DialogClose>{t("action.cancel")}</DialogClose>
         <Button look="primary" type="submit" busy={update.isPending} icon={<Check aria-hidden="true" />}>
           {t("action.save")}
         </Button>
       </div>
     </form>
   );
+}
+
+function beginning(person: PersonWithPhotos): Edit {
+  const details = detailsOf(person);
+  const agreed = person.consent ?? null;
+  return { before: details, after: details, agreedBefore: agreed, agreed, filling: null };
 }

@@ -17,7 +17,7 @@ import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
 import { sayWhen } from "@/lib/when";
 import { Corrections } from "./corrections";
-import { EditPerson } from "./edit-person";
+import { EditPerson, useEdit } from "./edit-person";
 import { ForgetPerson } from "./forget-person";
 import { Photos } from "./photos";
 import { PickPerson } from "./pick-person";
@@ -50,6 +50,7 @@ function BackLink() {
   return (
     <Link
       href="/people"
+      data-screen-only
       className="mb-3 -ml-2 inline-flex min-h-12 items-center gap-2 rounded-2xl px-3 font-semibold text-accent hover:bg-sunken"
     >
       <ArrowLeft aria-hidden="true" />
@@ -90,6 +91,7 @@ function Who({ person, onEdit }: { person: PersonWithPhotos; onEdit: () => void 
   const may = useMay("editor");
   const seen = useLastSeen().get(person.person_id) ?? person.last_seen_at;
   const { remember } = detailsOf(person);
+  const unsaved = useEdit(person.person_id)[0] !== null;
   return (
     <header className="flex flex-wrap items-center gap-x-8 gap-y-5">
       <FacePicture src={portraitOf(person)} name="" className="size-40 sm:size-52" />
@@ -98,10 +100,11 @@ function Who({ person, onEdit }: { person: PersonWithPhotos; onEdit: () => void 
         {person.relationship !== null && <p className="mt-1.5 text-xl text-soft">{person.relationship}</p>}
         {remember !== "" && <p className="mt-3 text-2xl leading-snug text-balance text-accent">{remember}</p>}
         {seen != null && <p className="mt-3 text-soft">{t("people.seen", { when: sayWhen(seen, code) })}</p>}
+        {may && unsaved && <p className="mt-4 font-semibold text-maybe">{t("person.edit.unsaved")}</p>}
         {may && (
           <div className="mt-5 flex flex-wrap gap-3">
             <Button icon={<Pencil aria-hidden="true" />} onClick={onEdit}>
-              {t("person.edit")}
+              {t(unsaved ? "person.edit.on" : "person.edit")}
             </Button>
             {remember === "" && (
               <Button look="quiet" icon={<NotebookPen aria-hidden="true" />} onClick={onEdit}>
@@ -138,7 +141,7 @@ function Further({
     setExporting(false);
   };
   return (
-    <section className="mt-2 grid">
+    <section data-screen-only className="mt-2 grid">
       <h2 className="mb-1 text-xl">{t("person.further")}</h2>
       <Deed text={t("merge.why", { name: person.name })}>
         <Button icon={<Merge aria-hidden="true" />} onClick={onMerge}>

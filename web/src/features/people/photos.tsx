@@ -35,7 +35,11 @@ export function Photos({ person }: { person: PersonWithPhotos }) {
           </ButtonLink>
         )}
       </div>
-      {may && person.views < ENOUGH && <p className="text-lg text-soft">{t("photos.few")}</p>}
+      {may && person.views < ENOUGH && (
+        <p data-screen-only className="text-lg text-soft">
+          {t("photos.few")}
+        </p>
+      )}
       <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(9.25rem,100%),1fr))] gap-3 sm:gap-4">
         {photos.map((photo, index) => {
           const grade = gradeOf(photo.quality);
@@ -50,7 +54,7 @@ export function Photos({ person }: { person: PersonWithPhotos }) {
                 name={t("photos.alt", { number: index + 1, name: person.name })}
                 className="aspect-square w-full rounded-none"
               />
-              <div className="flex flex-1 flex-col justify-between gap-2 p-3">
+              <div data-screen-only className="flex flex-1 flex-col justify-between gap-2 p-3">
                 <p className="text-soft">
                   <span className={`font-semibold ${grade === "good" ? "text-ink" : "text-maybe"}`}>
                     {t(`quality.${grade}`)}
@@ -72,7 +76,11 @@ export function Photos({ person }: { person: PersonWithPhotos }) {
           );
         })}
       </ul>
-      {may && photos.length === 1 && person.photos.length === 1 && <p className="text-soft">{t("photos.last")}</p>}
+      {may && photos.length === 1 && person.photos.length === 1 && (
+        <p data-screen-only className="text-soft">
+          {t("photos.last")}
+        </p>
+      )}
     </section>
   );
 }

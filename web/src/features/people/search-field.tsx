@@ -14,7 +14,7 @@ export function SearchField({ onSearch }: { onSearch: (words: string) => void })
     return () => clearTimeout(timer);
   }, [words, onSearch]);
   return (
-    <div className="relative">
+    <div className="relative print:hidden">
       <label htmlFor={id} className="sr-only">
         {t("people.search")}
       </label>

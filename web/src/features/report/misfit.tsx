@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { ArrowRightLeft, Check, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { ApiError, api, callBlob } from "@/client/api";
-import { addPhotos, deletePhoto } from "@/client/people";
+import { addPhotos, deletePhoto, portraitOf, usePerson } from "@/client/people";
 import type { BankReport } from "@/client/report";
 import { Button } from "@/components/button";
 import { FacePicture } from "@/components/face-picture";
@@ -16,13 +16,33 @@ import { settle, unsettle } from "./settled";
 
 type MisfitEntry = BankReport["misfits"][number];
 
-/** A photo that does not look like its person's others, beside that person. */
-export function Misfit({ misfit }: { misfit: MisfitEntry }) {
+/**
+ * The photos of one person that do not look like the others. Where that is said of every photo, as of two that differ,
+ * it is one question: which of them is it? The one that looks like somebody else is the odd one out.
+ */
+export function Misfits({ misfits }: { misfits: readonly MisfitEntry[] }) {
+  const [first] = misfits;
+  const { data: person } = usePerson(first?.person_id ?? "");
+  const several = misfits.length > 1;
+  if (several && person === undefined) return null;
+  const others = person?.photos.filter((photo) => misfits.every(({ photo_id }) => photo_id !== photo.photo_id));
+  if (!several || others?.length !== 0)
+    return misfits.map((misfit) => <Misfit key={misfit.photo_id} misfit={misfit} others={misfits} />);
+  const odd = misfits.filter((misfit) => misfit.looks_like !== null);
+  if (odd.length > 0 && odd.length < misfits.length)
+    return odd.map((misfit) => <Misfit key={misfit.photo_id} misfit={misfit} others={odd} />);
+  return <Disagreeing misfits={misfits} />;
+}
+
+/** A photo that does not look like its person's others, beside the best of those: not of the accused. */
+function Misfit({ misfit, others }: { misfit: MisfitEntry; others: readonly MisfitEntry[] }) {
   const { t } = useLanguage();
   const remove = useRemovePhoto();
   const move = useMove();
   const [busy, setBusy] = useState(false);
   const { person_id, photo_id, name, looks_like: other } = misfit;
+  const { data: person } = usePerson(person_id);
+  const right = person?.photos.filter((photo) => others.every((accused) => accused.photo_id !== photo.photo_id));
   const keep = () => {
     settle(photo_id);
     toast(t("report.misfits.kept"), async () => unsettle(photo_id));
@@ -33,8 +53,8 @@ export function Misfit({ misfit }: { misfit: MisfitEntry }) {
         <Captioned caption={t("report.misfits.this")}>
           <FacePicture src={misfit.url} name="" className="aspect-square w-full border-4 border-maybe" />
         </Captioned>
-        <Captioned caption={name}>
-          <Portrait personId={person_id} className="aspect-square w-full" />
+        <Captioned caption={t("report.misfits.others", { name })}>
+          <FacePicture src={right && portraitOf({ photos: right })} name="" className="aspect-square w-full" />
         </Captioned>
         {other !== null && (
           <Captioned caption={other.name}>
@@ -68,6 +88,38 @@ export function Misfit({ misfit }: { misfit: MisfitEntry }) {
           {t("photos.remove")}
         </Button>
       </div>
+    </li>
+  );
+}
+
+/** Photos of one person that all differ from each other: nobody is accused, a person looks. */
+function Disagreeing({ misfits }: { misfits: readonly MisfitEntry[] }) {
+  const { t } = useLanguage();
+  const remove = useRemovePhoto();
+  const two = misfits.length === 2;
+  const name = misfits[0]?.name ?? "";
+  const keep = () => {
+    for (const { photo_id } of misfits) settle(photo_id);
+    toast(t("report.misfits.kept"), async () => {
+      for (const { photo_id } of misfits) unsettle(photo_id);
+    });
+  };
+  return (
+    <li className="grid content-between gap-4 rounded-card border border-line bg-surface p-4 sm:p-5">
+      <div className="grid grid-cols-2 gap-3 sm:gap-4">
+        {misfits.map(({ person_id, photo_id, url }) => (
+          <div key={photo_id} className="grid content-start gap-2">
+            <FacePicture src={url} name="" className="aspect-square w-full" />
+            <Button icon={<Trash2 aria-hidden="true" />} onClick={() => remove(person_id, photo_id)}>
+              {t("photos.remove")}
+            </Button>
+          </div>
+        ))}
+      </div>
+      <p className="text-lg">{t(two ? "report.misfits.two" : "report.misfits.all", { name })}</p>
+      <Button icon={<Check aria-hidden="true" />} onClick={keep}>
+        {t(two ? "report.misfits.both" : "report.misfits.all.keep", { name })}
+      </Button>
     </li>
   );
 }

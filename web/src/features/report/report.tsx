@@ -11,7 +11,7 @@ import { sayWhen } from "@/lib/when";
 import { adviceWords } from "../people/advice";
 import { Portrait } from "../people/portrait";
 import { LookAlike } from "./look-alike";
-import { Misfit } from "./misfit";
+import { Misfits } from "./misfit";
 import { pairOf, useSettled } from "./settled";
 
 /** What to look at among the people who are remembered, in pictures, each with what to do about it. */
@@ -67,8 +67,8 @@ function Findings({ report }: { report: BankReport }) {
       {misfits.length > 0 && (
         <Section title={t("report.misfits.title")} text={t("report.misfits.text")}>
           <ul className="grid gap-4 lg:grid-cols-2">
-            {misfits.map((misfit) => (
-              <Misfit key={misfit.photo_id} misfit={misfit} />
+            {[...groupedBy(misfits, (misfit) => misfit.person_id)].map(([personId, ofOne]) => (
+              <Misfits key={personId} misfits={ofOne} />
             ))}
           </ul>
         </Section>
@@ -102,6 +102,12 @@ function Findings({ report }: { report: BankReport }) {
       {report.seen.length > 0 && <Seen seen={report.seen} />}
     </div>
   );
+}
+
+function groupedBy<T>(all: readonly T[], key: (one: T) => string): ReadonlyMap<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) groups.set(key(one), [...(groups.get(key(one)) ?? []), one]);
+  return groups;
 }
 
 function Section({ title, text, children }: { title: string; text: string; children?: ReactNode }) {

@@ -1,5 +1,5 @@
 import { KeyRound } from "lucide-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { ApiError } from "@/client/api";
 import { useForgetAnswers, useSignIn } from "@/client/session";
 import { Button } from "@/components/button";
@@ -14,6 +14,7 @@ export function SignIn() {
   const { t } = useLanguage();
   const [key, setKey] = useState("");
   const signIn = useSignIn();
+  const left = useSecondsLeft(signIn.error);
   useTitle(t("signin.title"));
   useForgetAnswers();
   useEffect(() => {
@@ -44,7 +45,7 @@ export function SignIn() {
           spellCheck={false}
           value={key}
           onChange={(event) => setKey(event.target.value)}
-          error={signIn.isError && refusal(signIn.error, t)}
+          error={sayRefusal(signIn.error, left, t)}
         />
         <Button look="primary" type="submit" busy={signIn.isPending} icon={<KeyRound aria-hidden="true" />}>
           {t("signin.action")}
@@ -54,8 +55,37 @@ export function SignIn() {
   );
 }
 
-function refusal(error: Error, t: Translate): string {
-  if (!(error instanceof ApiError)) return explain(error, t);
-  if (error.status === 401 || error.status === 422) return t("signin.wrong");
-  return "retry_after_s" in error.details ? t("signin.locked") : explain(error, t);
+function sayRefusal(error: Error | null, left: number | null, t: Translate): ReactNode {
+  if (error === null) return null;
+  if (left !== null) return <Locked left={left} />;
+  const wrong = error instanceof ApiError && (error.status === 401 || error.status === 422);
+  return wrong ? t("signin.wrong") : explain(error, t);
+}
+
+/** Read out at once and when it is over, not every second. */
+function Locked({ left }: { left: number }) {
+  const { t } = useLanguage();
+  const [first] = useState(left);
+  if (left === 0) return t("signin.unlocked");
+  return (
+    <>
+      <span className="sr-only">{t("signin.locked", { count: first })}</span>
+      <span aria-hidden="true">{t("signin.locked", { count: left })}</span>
+    </>
+  );
+}
+
+/** For how long no key is looked at after too many wrong ones, in seconds; null where that is not so. */
+function useSecondsLeft(error: Error | null): number | null {
+  const wait = error instanceof ApiError ? error.details.retry_after_s : undefined;
+  const [left, setLeft] = useState<number | null>(null);
+  useEffect(() => {
+    if (error === null || typeof wait !== "number") return setLeft(null);
+    const end = Date.now() + wait * 1000;
+    const tick = () => setLeft(Math.max(0, Math.ceil((end - Date.now()) / 1000)));
+    tick();
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, [error, wait]);
+  return left;
 }
