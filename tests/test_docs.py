@@ -111,3 +111,14 @@ def test_every_path_that_a_document_names_is_there(document: Path) -> None:
     named = re.findall(r"(?:^|[\s(`])((?:src|tests|web/src|benchmarks|scripts)/[\w./-]+[\w/])", document.read_text())
     missing = [each for each in named if not (ROOT / each).exists()]
     assert missing == []
+
+
+def test_decisions_are_numbered_without_gaps_and_say_when_they_were_made() -> None:
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [each.name[:4] for each in decisions] == [f"{number:04d}" for number in range(1, len(decisions) + 1)]
+    for number, each in enumerate(decisions, 1):
+        title, blank, status, *_ = each.read_text().split("\n")
+        assert title.startswith(f"# {number}. ") and not blank, each.name
+        assert re.fullmatch(
+            r"\*(Accepted|Superseded by \[\d{4}\]\(.+\)) \d{4}-\d\d-\d\d(, amended \d{4}-\d\d-\d\d)?\.\*", status
+        ), each.name

@@ -8,7 +8,7 @@ A small bank is searched by one matrix product. From `APPROXIMATE_FROM` vectors 
 2. The cosines of the few vectors with the nearest sketches are computed with full precision.
 
 So every cosine that is returned is exact; what may happen is that a neighbour is passed over, and
-`docs/decisions/0010-search.md` says how rarely. The rotation spreads what the coordinates of a real network share.
+`docs/decisions/0007-search.md` says how rarely. The rotation spreads what the coordinates of a real network share.
 Nothing is trained or built: a change costs the same at any size, and the next search sees it.
 
 Sources: Charikar 2002, "Similarity estimation techniques from rounding algorithms" (sign of random projections); Ji
@@ -55,7 +55,7 @@ _CHUNK_ROWS = 8_192
 _WORD_BITS = 64
 
 _BITS_MIN, _BITS_MAX = 192, 512
-"""Of a sketch. Fewer pass neighbours over (`docs/decisions/0010-search.md`); more cost time and find nobody more."""
+"""Of a sketch. Fewer pass neighbours over (`docs/decisions/0007-search.md`); more cost time and find nobody more."""
 
 Words = NDArray[np.uint64]
 Counts = NDArray[np.unsignedinteger[Any]]

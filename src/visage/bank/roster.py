@@ -1,7 +1,7 @@
 """What of a bank is held in memory: records as the store keeps them, and what is derived of them.
 
 A person is found by a template, the mean of the unit embeddings of that person's photos, each weighted by its
-quality, and near copies of each other together as one (`docs/decisions/0003-templates.md`, `0042-views.md`). Whoever
+quality, and near copies of each other together as one (`docs/decisions/0003-templates.md`, `0028-views.md`). Whoever
 changes the records of a person calls `refresh` for that person afterwards. Who changes anything holds the bank's
 lock; `search`, `sample` and `person` need none.
 """

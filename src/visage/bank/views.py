@@ -2,7 +2,7 @@
 
 Near copies say the same thing several times. They may be kept, but together they weigh as much as the best of them
 alone, and count once wherever the number of photos says how well somebody is known
-(`docs/decisions/0042-views.md`).
+(`docs/decisions/0028-views.md`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from visage.bank.bank import MemoryBank
 from visage.types import Advice, Issue, Person, Photo
 from visage.vision.quality import ADVICE
 
-# Part of looks that are named right with 300 persons remembered (`docs/decisions/0043-in-two-places.md`).
+# Part of looks that are named right with 300 persons remembered (`docs/decisions/0029-in-two-places.md`).
 _RIGHT = (0.94, 0.98, 0.99)
 """By so many photos: one, two, three or more."""
 _GOOD = 60

@@ -166,7 +166,7 @@ def raised(similarity: float, rise: float) -> float:
 
     From the middle of the similarities of different people to their far tail, a crowd that is more alike than another
     lies higher by the same amount on this scale, and by less and less in cosine
-    (`docs/decisions/0044-the-bank-one-has.md`). Source: Fisher 1915.
+    (`docs/decisions/0030-the-bank-one-has.md`). Source: Fisher 1915.
     """
     return math.tanh(fisher_z(similarity) + rise)
 

@@ -10,7 +10,7 @@ turns the count into a distance on the scale of Fisher's z, by which the thresho
 notices somebody who was registered twice, or twins: they are one pair. A small bank has few pairs; a cautious crowd
 is assumed with the weight of some more. The same way each person's own neighbourhood moves that person's share.
 
-`docs/decisions/0044-the-bank-one-has.md` has the figures.
+`docs/decisions/0030-the-bank-one-has.md` has the figures.
 """
 
 from __future__ import annotations

@@ -35,17 +35,17 @@ promise."""
 
 _OWN_MARGIN = 0.8
 """… and at this part of it where the bank's own people tell how alike strangers are: less is left to guess
-(`docs/decisions/0044-the-bank-one-has.md`)."""
+(`docs/decisions/0030-the-bank-one-has.md`)."""
 
 _PER_QUALITY = 0.0003
 """A poorer picture is less like everybody, strangers included. For each point of quality by which the face, or the
 person's best photo, is poorer than the calibration's pictures the threshold lies so much lower, in Fisher's z: then
-strangers reach it as rarely (`docs/decisions/0046-the-quality-of-both-pictures.md`)."""
+strangers reach it as rarely (`docs/decisions/0033-the-quality-of-both-pictures.md`)."""
 
 _OVERTURNED = 0.04
 """A face that is seen upside down has to be so much more alike, in Fisher's z; 0.03 as a cosine, where names start. A
 look that had to be turned over is a worse one, and more often like a stranger
-(`docs/decisions/0041-doubt-about-the-look.md`)."""
+(`docs/decisions/0027-doubt-about-the-look.md`)."""
 
 _DOUBT_FACTOR = 10
 _DOUBT_CONFIDENCE = 0.1
@@ -149,7 +149,7 @@ class Decider:
             if other == index:
                 continue
             alike = -1.0 if embeddings is None else float(embeddings[index] @ embeddings[other])
-            # Someone beside a picture or a mirror is like both (`docs/decisions/0043-in-two-places.md`).
+            # Someone beside a picture or a mirror is like both (`docs/decisions/0029-in-two-places.md`).
             if (alike + match.similarity) / 2 < self.sameness.face:
                 verdicts[index] = Verdict(Status.UNCERTAIN, None, verdicts[index].candidates)
         return verdicts

@@ -33,7 +33,7 @@ _GOOD_ENOUGH = 40
 _SAME_PICTURE = 0.5
 """Mean difference of two portraits, in grey values of 0–255, up to which they are of one picture. Decoded by another
 version of the codec it changes by a fifth of that; saved again as a JPEG of high quality by more
-(`docs/decisions/0042-views.md`)."""
+(`docs/decisions/0028-views.md`)."""
 
 MAX_METADATA_BYTES = 16 * 1024
 """As JSON, of one person."""

@@ -41,7 +41,7 @@ _BETTER_VIEW = 1.25
 
 _SAME_LOOK = 0.8
 """Correlation of two thumbnails from which on they show the same face. A face that moves reaches 0.85 from one frame
-to the next, but for one in a hundred; of two people's pictures one pair in a million does (docs/decisions/0014)."""
+to the next, but for one in a hundred; of two people's pictures one pair in a million does (docs/decisions/0010)."""
 
 _CLEAR = 50
 """A look at a face that was followed without a break and is poorer than this (0–100) is believed where nothing says

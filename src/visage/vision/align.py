@@ -189,7 +189,7 @@ def thumbnail(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.float3
     inner product, the correlation −1 … 1.
 
     What all faces share, dark eye sockets on a bright oval, is blurred and taken away: what remains tells two people
-    apart a hundred times better (`docs/decisions/0014-tracking.md`).
+    apart a hundred times better (`docs/decisions/0010-tracking.md`).
 
     Args, Raises: as `align`.
     Returns: (1024,) float32, zero mean, unit length.

@@ -4,7 +4,7 @@ The landmark network draws the mesh of an upright face into whatever it is shown
 biscuit. What betrays it: how sure it is (its logit, long after the probability is 1.000), whether the detector saw
 eyes, nose and mouth in the same places, whether a second look at the crop levelled by its own points finds the same
 again, and whether another quarter turn of the crop looks more like a face. Nearly every face is past doubt at the
-first look and costs no second one (`docs/decisions/0041-doubt-about-the-look.md`).
+first look and costs no second one (`docs/decisions/0027-doubt-about-the-look.md`).
 """
 
 from __future__ import annotations

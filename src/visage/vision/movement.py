@@ -1,7 +1,7 @@
 """What movement did to a face while the shutter was open, undone before the network looks at it.
 
 The aligned face itself tells whether, in which direction and how far; every other face stays as it is, to the bit
-(`docs/decisions/0045-hard-conditions.md`).
+(`docs/decisions/0031-hard-conditions.md`).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Runtime:
         """Read a network, make its batch one image, fuse its activations, and compile it.
 
         The batch is fixed: on a CPU, images in a batch cost what they cost one by one, and each change of a free
-        batch costs another 3 to 220 ms (`docs/decisions/0012-the-way-of-a-frame.md`).
+        batch costs another 3 to 220 ms (`docs/decisions/0008-the-way-of-a-frame.md`).
 
         Args:
             path: the weights: TFLite or ONNX; dlib's ResNet (`.dat`).
