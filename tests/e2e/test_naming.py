@@ -134,6 +134,28 @@ def test_an_unknown_face_that_went_to_someone_is_taken_back(visits: Visits, came
 
 
 @SIZES
+def test_after_that_is_wrong_nothing_covers_who_is_this_nor_its_name_field(
+    visits: Visits, camera: Camera, viewport: ViewportSize
+) -> None:
+    camera.show("known")
+    page = visits.open(viewport=viewport)
+    expect(card(page).locator("[data-state=known]")).to_be_visible()
+    button(page, "That’s wrong").click()
+    expect(page.get_by_text("Noted: this is not Barack.", exact=True)).to_be_visible()
+    button(page, "Who is this?").click()
+    field = page.get_by_role("dialog").get_by_label("Name", exact=True)
+    expect(field).to_be_focused()
+    on_top = """element => {
+      const { x, y, width, height } = element.getBoundingClientRect();
+      return document.elementFromPoint(x + width / 2, y + height / 2) === element;
+    }"""
+    assert field.evaluate(on_top)
+    page.keyboard.press("Escape")
+    button(page, "Undo").click()
+    expect(card(page).locator("[data-state=known]")).to_be_visible()
+
+
+@SIZES
 def test_a_message_lies_over_no_dialog_and_can_be_closed_by_mouse(
     visits: Visits, home: Home, viewport: ViewportSize
 ) -> None:

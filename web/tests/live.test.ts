@@ -7,6 +7,7 @@ import { due, unsaid, withSaid } from "@/features/live/encounters";
 import { focusOn } from "@/features/live/focus";
 import { onStage, type Rect, sideOf } from "@/features/live/geometry";
 import { glide, observe, predict } from "@/features/live/motion";
+import { noteToShow, withNote } from "@/features/live/note";
 import { FIRST_PACE, intervalMs, measured, sendSize } from "@/features/live/pace";
 import {
   advance,
@@ -21,6 +22,8 @@ import {
   tell,
 } from "@/features/live/scene";
 import { steady, type Verdict, verdictOf } from "@/features/live/steadiness";
+import { isCalled, matching } from "@/features/unknown/already-here";
+import { teachingWords } from "@/features/unknown/teaching-words";
 import german from "@/languages/de.json";
 import english from "@/languages/en.json";
 import type { Translate } from "@/lib/i18n";
@@ -166,6 +169,61 @@ describe("the people who are there", () => {
   test("a number that comes anew after the name was another face starts from nothing", () => {
     const tracks = over([...Array(3).fill(reply(known())), ...Array(3).fill(reply())]);
     expect(seen(advance(tracks, reply(known()), 700))[0]?.kind).toBe("unclear");
+  });
+});
+
+describe("what was done about a face", () => {
+  const note = (trackId: number, undo: (() => Promise<unknown>) | null = async () => {}) => ({
+    trackId,
+    message: `${trackId}`,
+    undo,
+  });
+  const later = 40_000;
+
+  test("can be taken back for as long as the face is there, and half a minute at least", () => {
+    const notes = withNote([], note(1), 0);
+    expect(noteToShow(notes, [{ trackId: 1 }], null, later)?.trackId).toBe(1);
+    expect(noteToShow(notes, [{ trackId: 2 }], null, later)).toBeNull();
+    expect(noteToShow(notes, [], null, 29_000)?.trackId).toBe(1);
+  });
+
+  test("is shown beside that face, or else the last of it, and goes soon where there is nothing to take back", () => {
+    const notes = withNote(withNote([], note(1), 0), note(2, null), 0);
+    expect(noteToShow(notes, [], { trackId: 1 }, 1)?.trackId).toBe(1);
+    expect(noteToShow(notes, [], { trackId: 3 }, 1)?.trackId).toBe(2);
+    expect(noteToShow(notes, [{ trackId: 2 }], { trackId: 2 }, 9_000)?.trackId).toBe(1);
+    expect(withNote(notes, note(1), 5)).toHaveLength(2);
+  });
+});
+
+describe("choosing someone who is here already", () => {
+  const people = [
+    { person_id: "a", name: "Anna Maria", relationship: "Daughter" },
+    { person_id: "b", name: "Johanna", relationship: null },
+    { person_id: "c", name: "Peter", relationship: "Annas husband" },
+  ];
+  test.each([
+    ["an", ["a", "c"]],
+    ["MAR", ["a"]],
+    ["daughter", ["a"]],
+    ["x", []],
+  ])("by %s", (words, found) => expect(matching(people, words).map((one) => one.person_id)).toEqual(found));
+
+  test("a name is the same in other case and with other spaces, and no other", () => {
+    expect(isCalled({ name: "Anna Maria" }, " anna  maria ")).toBe(true);
+    expect(isCalled({ name: "Anna Maria" }, "Anna")).toBe(false);
+  });
+
+  test.each([
+    ["REJECTION_LIFTED", {}, "that no longer counts"],
+    ["OTHER_FACES", {}, "several faces"],
+    ["DOES_NOT_FIT", {}, "does not look like the other photos of Anna"],
+    ["LOOKS_LIKE", { name: "Peter" }, "Peter looks much like this too"],
+  ])("%s is said in plain words", (code, details, words) => {
+    const said = teachingWords("Done.", "Anna", [{ code, details }], inEnglish);
+    expect(said).toContain("Done. ");
+    expect(said).toContain(words);
+    expect(teachingWords("Gut.", "Anna", [{ code, details }], inGerman).length).toBeGreaterThan(20);
   });
 });
 

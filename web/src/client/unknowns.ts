@@ -99,3 +99,11 @@ export async function dismissUnknown(unknown_id: string): Promise<void> {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
   }
 }
+
+/** Whom the largest face of a picture resembles, the likest first, however little that is. */
+export async function likest(image: Blob): Promise<readonly Schema["Candidate"][]> {
+  const request = api.POST("/api/v1/identify", { body: { image } as never, bodySerializer: asForm });
+  const { faces } = (await call(request)) as Schema["Identification"];
+  const area = ({ box }: (typeof faces)[number]) => box.width * box.height;
+  return [...faces].sort((a, b) => area(b) - area(a))[0]?.candidates ?? [];
+}

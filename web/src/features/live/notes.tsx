@@ -4,38 +4,24 @@ import { Button } from "@/components/button";
 import { toast } from "@/components/toast";
 import { explain } from "@/lib/explain";
 import { useLanguage } from "@/lib/i18n";
+import { type Kept, type Note, noteToShow, withNote } from "./note";
 import type { Seen } from "./scene";
 
-/** What was done about a face, and how to take it back. */
-export interface Note {
-  trackId: number;
-  message: string;
-  undo: (() => Promise<unknown>) | null;
-}
-
-/** What can be taken back stands for as long as the face is there, and so long at least. */
-const UNDO_MS = 30_000;
-const PLAIN_MS = 8_000;
-
-/** The note to show: that of the face on the card, or else the last one. */
+/** What was done about the faces, and which of it is shown now. */
 export function useNotes(people: readonly Seen[], focus: Seen | null) {
-  const [notes, setNotes] = useState<readonly (Note & { until: number })[]>([]);
-  const [now, setNow] = useState(0);
-  const isThere = (trackId: number) => people.some((one) => one.trackId === trackId);
-  const standing = notes.filter((note) => note.until > now || (note.undo !== null && isThere(note.trackId)));
-  const shown = standing.findLast((note) => note.trackId === focus?.trackId) ?? standing.at(-1) ?? null;
-  const next = Math.min(...notes.map(({ until }) => until).filter((until) => until > now));
+  const [notes, setNotes] = useState<readonly Kept[]>([]);
+  const [nowMs, setNowMs] = useState(0);
+  const next = Math.min(...notes.map(({ untilMs }) => untilMs).filter((untilMs) => untilMs > nowMs));
   useEffect(() => {
     if (!Number.isFinite(next)) return;
-    const timer = setTimeout(() => setNow(performance.now()), next - performance.now() + 1);
+    const timer = setTimeout(() => setNowMs(performance.now()), next - performance.now() + 1);
     return () => clearTimeout(timer);
   }, [next]);
-  const remove = (note: Note) => setNotes((all) => all.filter((one) => one !== note));
-  const add = (note: Note) => {
-    const until = performance.now() + (note.undo === null ? PLAIN_MS : UNDO_MS);
-    setNotes((all) => [...all.filter((one) => one.trackId !== note.trackId), { ...note, until }]);
+  return {
+    shown: noteToShow(notes, people, focus, nowMs),
+    add: (note: Note) => setNotes((all) => withNote(all, note, performance.now())),
+    remove: (note: Note) => setNotes((all) => all.filter((one) => one !== note)),
   };
-  return { shown, add, remove };
 }
 
 /** It stands in its own place on the screen, so that it covers nothing. */

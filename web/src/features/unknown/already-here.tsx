@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
-import { likest } from "@/client/faces";
 import { usePeople } from "@/client/people";
+import { likest } from "@/client/unknowns";
 import { Portrait } from "@/features/people/portrait";
 import { useLanguage } from "@/lib/i18n";
 
