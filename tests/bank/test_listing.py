@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visage.bank.listing import page, search_text
+from visage.errors import InvalidValue
 from visage.types import Person
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,3 +83,21 @@ def test_a_query_without_a_word_finds_everyone(query: str) -> None:
 @given(st.text(min_size=1))
 def test_everyone_is_found_by_the_own_name(name: str) -> None:
     assert finds(name, name)
+
+
+def test_by_name_everybody_comes_once_page_by_page_accents_and_case_do_not_matter() -> None:
+    names = ["zoe", "Émile", "Anna B", "anna", "Emil", "Anna A", "Æneas", "李"]
+    people = [Person(f"id{n}", name, None, {}, NOW, NOW) for n, name in enumerate(names)]
+    everyone = [(person, search_text(person)) for person in people]
+    shown: list[str] = []
+    cursor: str | None = None
+    while True:
+        part = page(everyone, query=None, limit=3, cursor=cursor, order="name")
+        shown += [person.name for person in part.persons]
+        cursor = part.next_cursor
+        if cursor is None:
+            break
+    assert shown == ["Æneas", "anna", "Anna A", "Anna B", "Emil", "Émile", "zoe", "李"]
+    first = page(everyone, query=None, limit=3, cursor=None, order="name")
+    with pytest.raises(InvalidValue):
+        page(everyone, query=None, limit=3, cursor=first.next_cursor)

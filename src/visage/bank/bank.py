@@ -126,11 +126,18 @@ class MemoryBank:
         with self._turn:
             return self._roster.looks()
 
-    def persons(self, *, query: str | None = None, limit: int = 50, cursor: str | None = None) -> Page:
-        """A page of the persons, newest first; see `listing.page`."""
+    def persons(
+        self,
+        *,
+        query: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        order: listing.Order = "newest",
+    ) -> Page:
+        """A page of the persons, in order; see `listing.page`."""
         with self._turn:
             everyone = [(person, self._roster.texts[key]) for key, person in self._roster.persons.items()]
-        return listing.page(everyone, query=query, limit=limit, cursor=cursor)
+        return listing.page(everyone, query=query, limit=limit, cursor=cursor, order=order)
 
     def named(self, name: str) -> tuple[Person, ...]:
         """All persons of this name, compared as `name_key` does."""

@@ -7,6 +7,7 @@ import binascii
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from visage.errors import InvalidValue
 from visage.types import Person
@@ -30,9 +31,13 @@ _ASCII_MARKS = {place: " " for place in range(128) if unicodedata.category(chr(p
 _NO_ASCII_MARKS = dict.fromkeys(_ASCII_MARKS)
 
 
+Order = Literal["newest", "name"]
+_Place = tuple[float, str] | tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the persons, newest first; `total` counts all that the query fits."""
+    """Some of the persons, in order; `total` counts all that the query fits."""
 
     persons: tuple[Person, ...]
     total: int
@@ -50,8 +55,15 @@ def search_text(person: Person) -> str:
     return "\n".join(form for field in (person.name, person.relationship or "") for form in _folded(field))
 
 
-def page(persons: Iterable[tuple[Person, str]], *, query: str | None, limit: int, cursor: str | None) -> Page:
-    """A page of the persons, newest first.
+def page(
+    persons: Iterable[tuple[Person, str]],
+    *,
+    query: str | None,
+    limit: int,
+    cursor: str | None,
+    order: Order = "newest",
+) -> Page:
+    """A page of the persons, newest first or by name.
 
     Args:
         persons: everyone, with the `search_text` of each.
@@ -59,16 +71,21 @@ def page(persons: Iterable[tuple[Person, str]], *, query: str | None, limit: int
             dots and hyphens may be left out. None or empty for all.
         limit: at most so many.
         cursor: `next_cursor` of the page before.
+        order: by name, accents and case do not matter.
 
     Raises:
-        InvalidValue: the cursor is none of ours.
+        InvalidValue: the cursor is none of ours, or of another order.
     """
     words = _words(query or "")
-    found = sorted((person for person, text in persons if _fits(words, text)), key=_newest_first)
-    after = _read_cursor(cursor) if cursor else None
-    rest = [person for person in found if after is None or _newest_first(person) > after]
-    shown = tuple(rest[:limit])
-    return Page(shown, len(found), _make_cursor(shown[-1]) if len(rest) > limit else None)
+    place = _newest_first if order == "newest" else _by_name
+    fitting = [(place(person, text), person) for person, text in persons if _fits(words, text)]
+    found = sorted(fitting, key=lambda entry: entry[0])
+    after = _read_cursor(cursor, order) if cursor else None
+    rest = found if after is None else [entry for entry in found if entry[0] > after]
+    shown = rest[:limit]
+    return Page(
+        tuple(person for _, person in shown), len(found), _make_cursor(shown[-1][0]) if len(rest) > limit else None
+    )
 
 
 def _words(query: str) -> list[tuple[str, list[str]]]:
@@ -95,18 +112,24 @@ def _folded(text: str) -> tuple[str, str]:
     return unicodedata.normalize("NFC", joined), unicodedata.normalize("NFC", spaced)
 
 
-def _newest_first(person: Person) -> tuple[float, str]:
+def _newest_first(person: Person, _: str) -> _Place:
     return (-person.created_at.timestamp(), person.person_id)
 
 
-def _make_cursor(person: Person) -> str:
-    created, person_id = _newest_first(person)
-    return base64.urlsafe_b64encode(f"{created!r} {person_id}".encode()).decode()
+def _by_name(person: Person, text: str) -> _Place:
+    return (text.partition("\n")[0], person.person_id)
 
 
-def _read_cursor(cursor: str) -> tuple[float, str]:
+def _make_cursor(place: _Place) -> str:
+    value, person_id = place
+    return base64.urlsafe_b64encode(
+        f"{value if isinstance(value, str) else repr(value)} {person_id}".encode()
+    ).decode()
+
+
+def _read_cursor(cursor: str, order: Order) -> _Place:
     try:
-        created, person_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
-        return (float(created), person_id)
+        value, person_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().rsplit(" ", 1)
+        return (float(value) if order == "newest" else value, person_id)  # type: ignore[return-value]
     except (ValueError, binascii.Error) as exc:
         raise InvalidValue.of("cursor", "is not one that this server gave") from exc

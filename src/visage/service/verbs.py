@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from visage.bank.bank import MemoryBank, Page
+from visage.bank.listing import Order
 from visage.errors import Forbidden
 from visage.recognition.enrolment import Details
 from visage.recognition.recognizer import Recognizer
@@ -126,9 +127,9 @@ class Verbs:
         offers = await self._lanes.compute_each(recognizer.prepare, images, boxes)
         return await self._lanes.store(recognizer.add_prepared, person_id, details, offers)
 
-    async def persons(self, query: str | None, limit: int, cursor: str | None) -> Page:
+    async def persons(self, query: str | None, limit: int, cursor: str | None, order: Order = "newest") -> Page:
         """A page of the persons; raises as `MemoryBank.persons`."""
-        return await self._lanes.read(self._bank.persons, query=query, limit=limit, cursor=cursor)
+        return await self._lanes.read(self._bank.persons, query=query, limit=limit, cursor=cursor, order=order)
 
     async def person(self, person_id: str) -> Record:
         """One person with photos and corrections; raises PersonNotFound."""

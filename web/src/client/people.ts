@@ -34,14 +34,16 @@ export function usePerson(person_id: string) {
   return useQuery(personQuery(person_id));
 }
 
-/** Everybody whose name or relationship holds these words, the newest first, a page at a time. */
-export const peopleQuery = (words: string) =>
+export type Order = "newest" | "name";
+
+/** Everybody whose name or relationship holds these words, in order, a page at a time. */
+export const peopleQuery = (words: string, order: Order) =>
   infiniteQueryOptions({
-    queryKey: ["persons", "list", words],
+    queryKey: ["persons", "list", words, order],
     queryFn: ({ pageParam, signal }) =>
       call(
         api.GET("/api/v1/persons", {
-          params: { query: { limit: PAGE, query: words || null, cursor: pageParam } },
+          params: { query: { limit: PAGE, query: words || null, cursor: pageParam, order } },
           signal,
         }),
       ),
@@ -49,8 +51,8 @@ export const peopleQuery = (words: string) =>
     getNextPageParam: (page) => page.next_cursor,
   });
 
-export function usePeople(words: string) {
-  return useInfiniteQuery({ ...peopleQuery(words), placeholderData: (before) => before });
+export function usePeople(words: string, order: Order) {
+  return useInfiniteQuery({ ...peopleQuery(words, order), placeholderData: (before) => before });
 }
 
 const ABOUT_PEOPLE: readonly unknown[] = ["persons", "report", "unknowns"];

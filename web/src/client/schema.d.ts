@@ -57,7 +57,7 @@ export interface paths {
         };
         /**
          * List Persons
-         * @description A page of the persons, newest first. A viewer sees of `metadata` the line to `remember` only.
+         * @description A page of the persons, newest first or by name. A viewer sees of `metadata` the line to `remember` only.
          *
          *     Role: viewer.
          */
@@ -2703,6 +2703,8 @@ export interface operations {
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
+                /** @description The newest first, or by name */
+                order?: "newest" | "name";
             };
             header?: never;
             path?: never;

@@ -37,6 +37,7 @@ from visage.api.v1.schemas.people import (
     PhotosAdded,
     Registration,
 )
+from visage.bank.listing import Order
 from visage.errors import InvalidValue
 from visage.recognition.enrolment import Details
 
@@ -78,10 +79,11 @@ async def list_persons(
     principal: PrincipalDep,
     query: Annotated[str | None, Query(description="Part of the name or relationship", max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=200)] = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2000)] = None,
+    order: Annotated[Order, Query(description="The newest first, or by name")] = "newest",
 ) -> Envelope[Persons]:
-    """A page of the persons, newest first. A viewer sees of `metadata` the line to `remember` only."""
-    page = await verbs.persons(query, limit, cursor)
+    """A page of the persons, newest first or by name. A viewer sees of `metadata` the line to `remember` only."""
+    page = await verbs.persons(query, limit, cursor, order)
     return Envelope(
         data=Persons(
             persons=[people.as_seen_by(role_of(principal), people.person(person)) for person in page.persons],

@@ -17,6 +17,7 @@ import { explain } from "@/lib/explain";
 import { type Key, useLanguage } from "@/lib/i18n";
 import { Capture } from "./capture";
 import { ChooseFiles, DropFiles } from "./drop-files";
+import { useLikeness } from "./likeness";
 import { LooksLike, resembled } from "./looks-like";
 import { Pictures } from "./pictures";
 import { batches, boxesOf, fitOf, isAsking, isChecking, type Queue, settle } from "./queue";
@@ -78,14 +79,22 @@ function Add({ to }: { to: Named | null }) {
   const busy = register.isPending || addPhotos.isPending;
   const error = register.error ?? addPhotos.error;
   const ready = fitOf(queue);
+  const { comparing, odd } = useLikeness(queue, to?.person_id ?? null);
+  /** Which of them were asked about: pressed once more, they are meant. */
+  const [asked, setAsked] = useState<string | null>(null);
+  const strangers = [...odd].join(" ");
+  const looking = isChecking(queue) || comparing;
 
+  const called = details.name.trim();
+  const action = to !== null ? t("photos.add") : called === "" ? t("add.save") : t("add.save.name", { name: called });
   const lacking = tried && !isChecking(queue) ? lack(queue) : null;
 
   const save = async () => {
     setTried(true);
     if (to === null && (details.name.trim() === "" || consent.missing)) return;
-    if (isChecking(queue)) return setWanted(true);
+    if (looking) return setWanted(true);
     if (ready.length === 0 || isAsking(queue)) return;
+    if (odd.size > 0 && asked !== strangers) return setAsked(strangers);
     let person = to;
     let other: Named | null = null;
     let advice: Advice | null = null;
@@ -138,7 +147,7 @@ function Add({ to }: { to: Named | null }) {
 
   const goOn = useRef(save);
   goOn.current = save;
-  const looked = wanted && !isChecking(queue);
+  const looked = wanted && !looking;
   useEffect(() => {
     if (!looked) return;
     setWanted(false);
@@ -225,7 +234,9 @@ function Add({ to }: { to: Named | null }) {
                   <p className="text-soft max-sm:hidden">{t("add.drop")}</p>
                 </>
               )}
-              {queue.length > 0 && <Pictures queue={queue} onChoose={pick} onRemove={remove} onAgain={checkAgain} />}
+              {queue.length > 0 && (
+                <Pictures queue={queue} odd={odd} onChoose={pick} onRemove={remove} onAgain={checkAgain} />
+              )}
               {lacking !== null && (
                 <p role="alert" className="font-medium text-danger">
                   {t(lacking)}
@@ -255,6 +266,11 @@ function Add({ to }: { to: Named | null }) {
               {explain(error, t)}
             </p>
           )}
+          {odd.size > 0 && asked === strangers && !busy && (
+            <p role="alert" className="rounded-2xl bg-maybe-tint p-4 font-medium text-maybe">
+              {t("add.pictures.odd", { count: odd.size, action })}
+            </p>
+          )}
           <Button
             look="primary"
             type="submit"
@@ -262,15 +278,7 @@ function Add({ to }: { to: Named | null }) {
             icon={<UserPlus aria-hidden="true" />}
             className="min-h-14 text-lg"
           >
-            {busy
-              ? t("add.saving", { count: ready.length })
-              : wanted
-                ? t("add.waiting")
-                : to !== null
-                  ? t("photos.add")
-                  : details.name.trim() === ""
-                    ? t("add.save")
-                    : t("add.save.name", { name: details.name.trim() })}
+            {busy ? t("add.saving", { count: ready.length }) : wanted ? t("add.waiting") : action}
           </Button>
         </div>
       </form>

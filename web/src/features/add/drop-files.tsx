@@ -47,7 +47,7 @@ export function ChooseFiles({ onFiles, className }: { onFiles: (files: File[]) =
         ref={input}
         type="file"
         multiple
-        accept="image/*"
+        accept="image/*,.heic,.heif"
         hidden
         onChange={(event) => {
           onFiles([...(event.target.files ?? [])]);

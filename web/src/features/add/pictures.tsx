@@ -10,11 +10,14 @@ import type { Picture, Queue } from "./queue";
 /** The pictures so far: each with what is being done with it, or what is wrong with it and how to do better. */
 export function Pictures({
   queue,
+  odd,
   onChoose,
   onRemove,
   onAgain,
 }: {
   queue: Queue;
+  /** Those that seem to show somebody else. */
+  odd: ReadonlySet<number>;
   onChoose: (picture: Picture, face: number) => void;
   onRemove: (picture: Picture) => void;
   onAgain: (picture: Picture) => void;
@@ -31,7 +34,7 @@ export function Pictures({
             <Preview picture={picture} />
             <div className="min-w-0 flex-1">
               {picture.name !== "" && <p className="text-sm leading-snug text-soft">{picture.name}</p>}
-              <State picture={picture} />
+              <State picture={picture} odd={odd.has(picture.id)} />
             </div>
             {picture.state === "refused" && isPassing(picture.code) && (
               <IconButton label={t("action.again")} icon={<RotateCw />} onClick={() => onAgain(picture)} />
@@ -77,9 +80,16 @@ function Preview({ picture }: { picture: Picture }) {
   );
 }
 
-function State({ picture }: { picture: Picture }) {
+function State({ picture, odd }: { picture: Picture; odd: boolean }) {
   const { t } = useLanguage();
   const line = "flex items-start gap-2 font-medium [&>svg]:mt-0.5 [&>svg]:size-5 [&>svg]:shrink-0";
+  if (odd)
+    return (
+      <p role="status" className={`${line} text-maybe`}>
+        <TriangleAlert aria-hidden="true" />
+        {t("pictures.odd")}
+      </p>
+    );
   switch (picture.state) {
     case "waiting":
       return <p className={`${line} text-soft`}>{t("pictures.waiting")}</p>;

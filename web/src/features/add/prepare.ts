@@ -1,15 +1,20 @@
 const LARGE_BYTES = 8 * 1024 * 1024;
 const LONGEST = 2560;
+/** What the server decodes at most is 50 million. */
+const MANY_PIXELS = 40_000_000;
 
 /**
- * A file as the server takes it: JPEG and PNG as they are; what is larger, or of another kind that this browser can
- * read, becomes a JPEG. What nobody can read stays, and the server says what it is.
+ * A file as the server takes it: JPEG and PNG as they are; what is larger, in bytes or pixels, or of another kind that
+ * this browser can read, becomes a JPEG. What nobody can read stays, and the server says what it is.
  */
 export async function prepare(file: File): Promise<Blob> {
   const plain = file.type === "image/jpeg" || file.type === "image/png";
-  if (plain && file.size <= LARGE_BYTES) return file;
   try {
     const bitmap = await createImageBitmap(file);
+    if (plain && file.size <= LARGE_BYTES && bitmap.width * bitmap.height <= MANY_PIXELS) {
+      bitmap.close();
+      return file;
+    }
     const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(bitmap.width * scale);
@@ -20,6 +25,11 @@ export async function prepare(file: File): Promise<Blob> {
   } catch {
     return file;
   }
+}
+
+/** A picture as iPhones take it, which few browsers can read. */
+export function isHeic(file: File): boolean {
+  return /^image\/hei[cf]/.test(file.type) || /\.hei[cf]$/i.test(file.name);
 }
 
 /** What is on a canvas, as a JPEG. */

@@ -2,7 +2,7 @@ import type { Schema } from "@/client/api";
 import type { Issue } from "@/features/people/quality-words";
 
 type Detection = Pick<Schema["Detection"], "faces" | "image" | "usable" | "refusal">;
-type Face = Pick<Schema["DetectedFace"], "box" | "quality" | "usable" | "stands_out">;
+type Face = Pick<Schema["DetectedFace"], "box" | "landmarks" | "quality" | "usable" | "stands_out">;
 type Outcome = Schema["PhotoOutcome"];
 
 /**
@@ -72,12 +72,27 @@ export function judged(detection: Detection): Pick<Picture, "state" | "code" | "
   const area = ({ box }: Face) => box.width * box.height;
   const [largest] = [...detection.faces].sort((a, b) => area(b) - area(a));
   const issues = largest?.quality.issues ?? [];
-  return { state: "refused", code: detection.refusal?.code ?? null, issues, choice, chosen: null };
+  const turned = largest !== undefined && isUpsideDown(largest);
+  return {
+    state: "refused",
+    code: turned ? "UPSIDE_DOWN" : (detection.refusal?.code ?? null),
+    issues,
+    choice,
+    chosen: null,
+  };
 }
 
-function gradeOf({ quality }: Face): Pick<Picture, "state" | "code" | "issues"> {
-  const fair = quality.issues.length > 0 || quality.score < GOOD;
-  return { state: fair ? "fair" : "good", code: null, issues: quality.issues };
+function gradeOf(face: Face): Pick<Picture, "state" | "code" | "issues"> {
+  const { issues, score } = face.quality;
+  if (issues.length === 0 && score >= GOOD) return { state: "good", code: null, issues };
+  return { state: "fair", code: isUpsideDown(face) ? "UPSIDE_DOWN" : null, issues };
+}
+
+/** The eyes are lower in the picture than the mouth: that it is turned away would be the wrong advice. */
+function isUpsideDown({ landmarks }: Face): boolean {
+  const [eye, otherEye, , corner, otherCorner] = landmarks.map(([, y]) => y);
+  if (eye === undefined || otherEye === undefined || corner === undefined || otherCorner === undefined) return false;
+  return eye + otherEye > corner + otherCorner;
 }
 
 /** Someone says which face of a picture is meant. */

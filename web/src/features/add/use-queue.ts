@@ -2,7 +2,7 @@ import { useCallback, useEffect, useRef } from "react";
 import { ApiError } from "@/client/api";
 import { detect } from "@/client/faces";
 import { changeDraft, useDraft } from "@/lib/drafts";
-import { prepare } from "./prepare";
+import { isHeic, prepare } from "./prepare";
 import { change, choose, judged, newFiles, nextToCheck, type Picture, type Queue } from "./queue";
 
 let last = 0;
@@ -104,6 +104,8 @@ async function check(picture: Picture): Promise<Partial<Picture>> {
   try {
     return { content, ...judged(await detect(content)) };
   } catch (error) {
-    return { content, state: "refused", code: error instanceof ApiError ? error.code : "INTERNAL_ERROR" };
+    const code = error instanceof ApiError ? error.code : "INTERNAL_ERROR";
+    const heic = code === "INVALID_IMAGE" && picture.content instanceof File && isHeic(picture.content);
+    return { content, state: "refused", code: heic ? "HEIC" : code };
   }
 }

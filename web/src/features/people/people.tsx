@@ -1,11 +1,12 @@
 import { SearchX, UserPlus, Users } from "lucide-react";
-import { useState } from "react";
-import { Link } from "wouter";
+import { useCallback } from "react";
+import { Link, useLocation, useSearch } from "wouter";
 import type { Person } from "@/client/api";
-import { usePeople } from "@/client/people";
+import { type Order, usePeople } from "@/client/people";
 import { useLastSeen } from "@/client/report";
 import { useMay } from "@/client/session";
 import { Button, ButtonLink } from "@/components/button";
+import { Choice } from "@/components/field";
 import { Page } from "@/components/page";
 import { Empty, Failed, Loading } from "@/components/states";
 import { useLanguage } from "@/lib/i18n";
@@ -17,8 +18,9 @@ import { SearchField } from "./search-field";
 export default function People() {
   const { t } = useLanguage();
   const may = useMay("editor");
-  const [words, setWords] = useState("");
-  const people = usePeople(words);
+  const [{ words, order }, look] = useLook();
+  const search = useCallback((typed: string) => look({ words: typed }), [look]);
+  const people = usePeople(words, order);
   const pages = people.data?.pages;
   const total = pages?.at(-1)?.total ?? 0;
   const nobodyYet = pages !== undefined && total === 0 && words === "" && !people.isPlaceholderData;
@@ -36,13 +38,23 @@ export default function People() {
       ) : (
         <div className="grid gap-5">
           <div className="grid max-w-xl gap-2">
-            <SearchField onSearch={setWords} />
+            <SearchField given={words} onSearch={search} />
             <p role="status" className="min-h-6 pl-1 text-soft">
               {pages !== undefined &&
                 !people.isPlaceholderData &&
                 t(words === "" ? "people.count" : "people.found", { count: total })}
             </p>
           </div>
+          {total > 1 && (
+            <div data-screen-only>
+              <Choice<Order>
+                label={t("people.order")}
+                value={order}
+                options={(["newest", "name"] as const).map((value) => ({ value, label: t(`people.order.${value}`) }))}
+                onChange={(value) => look({ order: value })}
+              />
+            </div>
+          )}
           {pages === undefined ? (
             people.isError ? (
               <Failed error={people.error} retry={() => void people.refetch()} />
@@ -69,6 +81,28 @@ export default function People() {
       )}
     </Page>
   );
+}
+
+/** What is searched for and in which order, kept in the address: it is there again after "back". */
+function useLook(): [{ words: string; order: Order }, (change: { words?: string; order?: Order }) => void] {
+  const given = useSearch();
+  const [, go] = useLocation();
+  const params = new URLSearchParams(given);
+  const words = params.get("search") ?? "";
+  const order = params.get("order") === "name" ? "name" : "newest";
+  const look = useCallback(
+    (change: { words?: string; order?: Order }) => {
+      const next = new URLSearchParams(location.search);
+      const set = (key: string, value: string) => (value === "" ? next.delete(key) : next.set(key, value));
+      if (change.words !== undefined) set("search", change.words);
+      if (change.order !== undefined) set("order", change.order === "newest" ? "" : change.order);
+      const address = next.size === 0 ? "/people" : `/people?${next}`;
+      if (location.pathname === "/people" && address !== location.pathname + location.search)
+        go(address, { replace: true });
+    },
+    [go],
+  );
+  return [{ words, order }, look];
 }
 
 function Grid({ people }: { people: readonly Person[] }) {

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { Person } from "@/client/api";
 import { usePeople } from "@/client/people";
+import { Button } from "@/components/button";
 import { Failed, Loading } from "@/components/states";
 import { useLanguage } from "@/lib/i18n";
 import { Portrait } from "./portrait";
@@ -10,7 +11,7 @@ import { SearchField } from "./search-field";
 export function PickPerson({ except, onPick }: { except?: string; onPick: (person: Person) => void }) {
   const { t } = useLanguage();
   const [words, setWords] = useState("");
-  const query = usePeople(words);
+  const query = usePeople(words, "name");
   const people = query.data?.pages.flatMap((page) => page.persons).filter((each) => each.person_id !== except);
   return (
     <div className="grid gap-4">
@@ -42,6 +43,13 @@ export function PickPerson({ except, onPick }: { except?: string; onPick: (perso
               </button>
             </li>
           ))}
+          {query.hasNextPage && (
+            <li className="col-span-full grid">
+              <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+                {t("people.more")}
+              </Button>
+            </li>
+          )}
         </ul>
       )}
     </div>

@@ -5,10 +5,11 @@ import { useLanguage } from "@/lib/i18n";
 const PAUSE_MS = 200;
 
 /** Search as one types: the words arrive after a short pause. */
-export function SearchField({ onSearch }: { onSearch: (words: string) => void }) {
+export function SearchField({ given = "", onSearch }: { given?: string; onSearch: (words: string) => void }) {
   const { t } = useLanguage();
   const id = useId();
-  const [words, setWords] = useState("");
+  const [words, setWords] = useState(given);
+  useEffect(() => setWords((now) => (now.trim() === given ? now : given)), [given]);
   useEffect(() => {
     const timer = setTimeout(() => onSearch(words.trim()), PAUSE_MS);
     return () => clearTimeout(timer);
