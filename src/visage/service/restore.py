@@ -35,10 +35,13 @@ from visage.storage.present import Present, read_present
 from visage.storage.sql import SqlStore
 from visage.storage.sqlite import make_empty, open_store
 from visage.storage.vault import Slot, Vault, key_from_text, key_to_text, new_key, passphrase_slot, recovery_slot
+from visage.vision.models import EMBEDDERS
 
 log = logging.getLogger("visage")
 
 Progress = Callable[[int, int], None]
+
+_DIMENSIONS = {model.space: model.dimension for model in EMBEDDERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,12 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
         store = _open_staged(data_dir, master_key)
         try:
             faults: tuple[str, ...] = ()
-            if header.version != DATABASE:
-                faults = store.fill(records.unpack(read_pieces(backup, master_key, on_progress)))
+            if header.version == DATABASE:
+                for _ in records.verified(store.said(), _DIMENSIONS):
+                    pass
+            else:
+                pieces = read_pieces(backup, master_key, on_progress)
+                faults = store.fill(records.verified(records.unpack(pieces), _DIMENSIONS))
             faults += tuple(store.check())
         finally:
             store.close()
