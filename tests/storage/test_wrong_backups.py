@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import resource
 import sqlite3
 import struct
 import zipfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,34 @@ def test_a_backup_of_version_1_is_held_to_the_same_rules(tmp_path: Path, what: s
     path = version_1.back_up(theirs, tmp_path / "b")
     with pytest.raises(InvalidBackup):
         restore(tmp_path / "home", path, secrets=Secrets(key_file=theirs / KEY_FILE_NAME))
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """What a disk does that is full, as far as a test may."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 20_000, 300_000])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_disk_that_takes_no_more_is_no_fault_of_the_backup(tmp_path: Path, version: int, size: int) -> None:
+    theirs, home = tmp_path / "theirs", tmp_path / "home"
+    bank = opened(theirs)
+    large = replace(photo(1), picture=PICTURE.ljust(400_000))
+    bank.enrol(name="Ann", relationship=None, metadata={}, photos=[large])
+    bank.close()
+    path = version_1.back_up(theirs, tmp_path / "b") if version == 1 else back_up(theirs, tmp_path / "b")
+    secrets = Secrets(key_file=theirs / KEY_FILE_NAME)
+    with pytest.raises(BankError), no_file_longer_than(size):
+        restore(home, path, secrets=secrets)
+    restore(home, path, secrets=secrets)
+    with closing(opened(home)) as bank:
+        assert bank.person_count == 1
 
 
 def test_a_full_disk_is_no_fault_of_the_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
