@@ -15,6 +15,13 @@ from sqlalchemy.pool import StaticPool
 from visage.errors import BankError
 
 _READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
+_MACHINE = _READ_ONLY | {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+}
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA})
 
 
@@ -61,6 +68,11 @@ def connect(path: Path, application_id: int, *, fresh: bool = False, foreign_key
     engine = sa.create_engine("sqlite://", creator=open_it, poolclass=StaticPool)
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
+
+
+def is_of_the_machine(exc: BaseException | None) -> bool:
+    """Is the disk, the memory or another process to blame, and not what is in the file?"""
+    return isinstance(exc, OSError | MemoryError) or (exc is not None and code_of(exc) in _MACHINE)
 
 
 def code_of(exc: BaseException) -> int | None:

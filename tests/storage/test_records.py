@@ -198,9 +198,10 @@ def test_a_damaged_value_is_left_out_of_a_backup_and_said(tmp_path: Path) -> Non
     bank.close()
 
 
+P, Q, F, G, U = (f"00000000-0000-4000-8000-00000000000{number}" for number in range(5))
 PERSON = {
     "record": "person",
-    "person_id": "p",
+    "person_id": P,
     "name": "Ann",
     "relationship": None,
     "metadata": "{}",
@@ -211,8 +212,8 @@ PERSON = {
 }
 PHOTO = {
     "record": "photo",
-    "photo_id": "f",
-    "person_id": "p",
+    "photo_id": F,
+    "person_id": P,
     "score": 80,
     "issues": [],
     "created_at": 1,
@@ -236,7 +237,7 @@ def packed(*heads: dict[str, Any]) -> bytes:
     """As `records.pack`, which refuses what is wrong."""
     found = b""
     for head in heads:
-        text, rest = json.dumps(head).encode(), b"picture" if head["record"] == "photo" else b""
+        text, rest = json.dumps(head).encode(), b"\xff\xd8\xff picture" if head["record"] == "photo" else b""
         found += struct.pack(">II", len(text), len(rest)) + text + rest
     return found
 
@@ -248,11 +249,11 @@ def wrong_streams() -> Iterator[bytes]:
     yield packed(PERSON, END)[:-1]
     yield packed(PERSON, END, PHOTO)
     yield packed(PHOTO, END)  # of nobody
-    yield packed(PERSON, PHOTO | {"person_id": "q"}, END)
-    yield packed(PERSON, {"record": "embedding", "photo_id": "g", "person_id": "p", "model": "m"}, END)
+    yield packed(PERSON, PHOTO | {"person_id": Q}, END)
+    yield packed(PERSON, {"record": "embedding", "photo_id": G, "person_id": P, "model": "m"}, END)
     yield packed({"record": "program"}, END)
     yield struct.pack(">II", 2**31, 0) + bytes(100)
-    yield packed({"record": "undo", "undo_id": "u", "person_id": "p", "kind": "merge", "content": {}}, END)
+    yield packed({"record": "undo", "undo_id": U, "person_id": P, "kind": "merge", "content": {}}, END)
     for name in PERSON:
         yield packed({key: value for key, value in PERSON.items() if key != name} | {"record": "person"}, END)[:-1]
         yield packed(PERSON | {name: [1]} if name != "record" else PERSON | {name: "x"}, END)
@@ -273,12 +274,12 @@ def test_records_that_are_none_are_refused(tmp_path_factory: pytest.TempPathFact
 def test_a_sound_stream_is_taken(tmp_path: Path) -> None:
     """So that the ones above are refused for what is wrong in them. A circle of merges is not."""
     (tmp_path / KEY_FILE_NAME).write_text(base64.b64encode(bytes(range(32))).decode() + "\n")
-    circle = [{"record": "merge", "source_id": a, "target_id": b} for a, b in (("p", "q"), ("q", "p"))]
+    circle = [{"record": "merge", "source_id": a, "target_id": b} for a, b in ((P, Q), (Q, P))]
     restore(tmp_path, crafted(tmp_path, packed({"record": "bank", "key_since": 5}, PERSON, PHOTO, *circle, END)))
     bank = opened(tmp_path)
     assert [person.name for person in bank.persons().persons] == ["Ann"]
-    assert bank.picture("p", "f") == b"picture"
-    assert bank.forget("p")
+    assert bank.picture(P, F) == b"\xff\xd8\xff picture"
+    assert bank.forget(P)
     bank.close()
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from visage.bank.rules import fits
 from visage.errors import FaceNotUsable, InputError, MultipleFaces, NoFaceDetected, VisageError
 from visage.recognition.choosing import Meant, Offer, Offered, other_faces, pixels
 from visage.types import Advice, Caution, Consent, Embedding, Enrolment, Face, NewPhoto, Person, Photo, PhotoOutcome
@@ -34,9 +35,6 @@ _SAME_PICTURE = 0.5
 """Mean difference of two portraits, in grey values of 0–255, up to which they are of one picture. Decoded by another
 version of the codec it changes by a fifth of that; saved again as a JPEG of high quality by more
 (`docs/decisions/0028-views.md`)."""
-
-MAX_METADATA_BYTES = 16 * 1024
-"""As JSON, of one person."""
 
 
 class Details(NamedTuple):
@@ -160,11 +158,6 @@ def completed(person: Person, details: Details) -> tuple[dict[str, Any], list[Ca
 def _as_json(value: Any) -> str:
     """Another text for every other JSON value: to Python `1`, `1.0` and `true` are equal."""
     return json.dumps(value, sort_keys=True)
-
-
-def fits(metadata: Mapping[str, Any]) -> bool:
-    """Is it short enough to be kept?"""
-    return len(json.dumps(metadata, ensure_ascii=False).encode()) <= MAX_METADATA_BYTES
 
 
 def poor_photos(outcomes: Sequence[PhotoOutcome]) -> list[Caution]:

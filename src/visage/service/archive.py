@@ -15,7 +15,7 @@ import json
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 from visage.bank.bank import MemoryBank
 from visage.bank.records import consent_to_json
-from visage.errors import InvalidArchive
+from visage.errors import InvalidArchive, PersonNotFound, PhotoNotFound
 from visage.types import Person, Photo
 
 FORMAT = "visage-export"
@@ -56,10 +56,11 @@ class ArchivedPerson:
 
 
 def write_archive(bank: MemoryBank, person_ids: Sequence[str]) -> Iterator[bytes]:
-    """The bytes of an archive, piece by piece; at no time more than one photo is in memory.
+    """The bytes of an archive, piece by piece; at no time more than one photo is in memory. Who or what is forgotten
+    meanwhile is left out: a person of whom photos went out already has no `person.json`, and so is in no import.
 
     Raises:
-        PersonNotFound, DamagedPerson: at the first piece, or later if that happens meanwhile.
+        PersonNotFound, DamagedPerson: at the first piece; the latter also later, if that happens meanwhile.
     """
     for person_id in person_ids:
         bank.person(person_id)
@@ -68,13 +69,18 @@ def write_archive(bank: MemoryBank, person_ids: Sequence[str]) -> Iterator[bytes
         now = datetime.now(UTC).isoformat(timespec="seconds")
         _put(archive, _INDEX, _to_json({"format": FORMAT, "version": VERSION, "created_at": now}))
         for person_id in person_ids:
-            person, photos = bank.person(person_id), bank.photos(person_id)
-            folder = f"persons/{person.person_id}"
-            for photo in photos:
-                _put(archive, f"{folder}/{photo.photo_id}.jpg", bank.picture(person_id, photo.photo_id))
+            with suppress(PersonNotFound):
+                folder, photos = f"persons/{bank.person(person_id).person_id}", []
+                for photo in bank.photos(person_id):
+                    try:
+                        picture = bank.picture(person_id, photo.photo_id)
+                    except PhotoNotFound:
+                        continue
+                    _put(archive, f"{folder}/{photo.photo_id}.jpg", picture)
+                    photos.append(photo)
+                    yield sink.take()
+                _put(archive, f"{folder}/person.json", _to_json(_record(bank.person(person_id), photos)))
                 yield sink.take()
-            _put(archive, f"{folder}/person.json", _to_json(_record(person, photos)))
-            yield sink.take()
     yield sink.take()
 
 

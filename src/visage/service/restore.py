@@ -24,8 +24,9 @@ from typing import IO, Literal
 from visage.admin.database import open_database
 from visage.admin.preferences import PreferenceStore
 from visage.durable import sync
-from visage.errors import BankError, InvalidBackup
+from visage.errors import BankError, DamagedPerson, InvalidBackup
 from visage.service.retention import SINCE
+from visage.sqlite import is_of_the_machine
 from visage.storage import keys, records
 from visage.storage.backup import DATABASE, BackupHeader, read_header, read_pieces
 from visage.storage.folder import FILE_NAME, RAW_NAME, SET_ASIDE, STAGE_NAME, clear_stage, journal_of, make_stage
@@ -33,12 +34,15 @@ from visage.storage.foreign import copy_rows
 from visage.storage.keys import KeyRecord, KeySource
 from visage.storage.present import Present, read_present
 from visage.storage.sql import SqlStore
-from visage.storage.sqlite import make_empty, open_store
+from visage.storage.sqlite import make_empty, open_store, read_key_record
 from visage.storage.vault import Slot, Vault, key_from_text, key_to_text, new_key, passphrase_slot, recovery_slot
+from visage.vision.models import EMBEDDERS
 
 log = logging.getLogger("visage")
 
 Progress = Callable[[int, int], None]
+
+_DIMENSIONS = {model.space: model.dimension for model in EMBEDDERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
 
     Raises:
         InvalidBackup: it is none, is damaged, of a newer version, or does not open.
-        BankError: the data directory cannot be written.
+        BankError: the data directory cannot be written, or the disk is full: the backup may be sound.
     """
     header = read_header(backup)
     opened_by, master_key = _key_of(header.record, data_dir, home, secrets)
@@ -123,20 +127,30 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
             _stage_database(folder, backup, master_key, on_progress)
         else:
             make_empty(folder, Vault(master_key), record=header.record)
-    except OSError as exc:
-        raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
-    try:
         store = _open_staged(data_dir, master_key)
         try:
             faults: tuple[str, ...] = ()
-            if header.version != DATABASE:
-                faults = store.fill(records.unpack(read_pieces(backup, master_key, on_progress)))
+            if header.version == DATABASE:
+                for _ in records.verified(store.said(), _DIMENSIONS):
+                    pass
+            else:
+                pieces = read_pieces(backup, master_key, on_progress)
+                faults = store.fill(records.verified(records.unpack(pieces), _DIMENSIONS))
             faults += tuple(store.check())
         finally:
             store.close()
+    except OSError as exc:
+        raise BankError(f"The data directory cannot be written: {exc.strerror}") from exc
     except BankError as exc:
-        raise InvalidBackup(f"The bank in this backup does not open. {exc.message}") from exc
+        if _is_of_the_backup(exc):
+            raise InvalidBackup(f"The bank in this backup does not open. {exc.message}") from exc
+        raise
     return Staged(data_dir, header, master_key, opened_by, secrets, faults)
+
+
+def _is_of_the_backup(exc: BankError) -> bool:
+    """Is it what the backup holds that cannot be opened? Not where the disk failed: the backup is as good as before."""
+    return isinstance(exc, DamagedPerson) or (exc.__cause__ is not None and not is_of_the_machine(exc.__cause__))
 
 
 def _stage_database(folder: Path, backup: Path, master_key: bytes, on_progress: Progress) -> None:
@@ -146,8 +160,12 @@ def _stage_database(folder: Path, backup: Path, master_key: bytes, on_progress: 
     with os.fdopen(descriptor, "wb") as file:
         for piece in read_pieces(backup, master_key, on_progress):
             file.write(piece)
-    copy_rows(raw, folder, Vault(master_key))
+    vault = Vault(master_key)
+    copy_rows(raw, folder, vault)
     keys.erase_file(raw)
+    record = read_key_record(folder)
+    if record is None or not record.fits(vault):
+        raise InvalidBackup("The bank in this backup is damaged: its key is not the backup's. Take an older backup")
 
 
 def put_in_place(staged: Staged, home: KeySource, held: IO[bytes]) -> Restored:

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from visage.bank import rules
 from visage.errors import InvalidBackup
 from visage.storage.keys import KeyRecord
 from visage.storage.vault import KEY_BYTES, TAG_BYTES, Slot, Vault
@@ -215,7 +216,7 @@ def _parse_header(file: IO[bytes], length: int) -> BackupHeader:
     try:
         fields: dict[str, Any] = json.loads(text)
         record = KeyRecord(
-            bank_id=str(fields["bank_id"]),
+            bank_id=_line(fields["bank_id"]),
             key_check=_bytes(fields["key_check"]),
             slots=[_slot(slot) for slot in fields["slots"]],
             wrapped=(),
@@ -273,6 +274,13 @@ def _nonce(number: int, is_last: bool) -> bytes:
 def _aead(master_key: bytes, salt: bytes) -> AESGCM:
     """The cipher of one backup. Its key is used once, so that the nonces may count."""
     return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=salt, info=b"visage backup").derive(master_key))
+
+
+def _line(value: Any) -> str:
+    """What goes into the lock file, as a line of it."""
+    if not rules.is_name(value):
+        raise ValueError(value)
+    return str(value)
 
 
 def _text(data: bytes) -> str:

@@ -15,11 +15,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from visage.durable import sync
-from visage.errors import InvalidBackup
+from visage.errors import BankError, InvalidBackup
+from visage.sqlite import is_of_the_machine
 from visage.storage.filling import NO_CIRCLES
 from visage.storage.folder import FILE_NAME
 from visage.storage.moving_out import TABLES
 from visage.storage.sqlite import is_known_revision, make_empty
+from visage.storage.sqlite_database import in_words
 from visage.storage.vault import Vault
 
 log = logging.getLogger("visage")
@@ -38,7 +40,7 @@ def copy_rows(raw: Path, folder: Path, vault: Vault) -> None:
 
     Raises:
         InvalidBackup: it is damaged, of a newer version, or no bank.
-        OSError: the folder cannot be written.
+        BankError, OSError: the folder cannot be written.
     """
     try:
         with closing(sqlite3.connect("file::memory:", uri=True)) as reader:
@@ -74,6 +76,8 @@ def copy_rows(raw: Path, folder: Path, vault: Vault) -> None:
                 raise InvalidBackup(_DAMAGED)
         sync(path)
     except (sqlite3.Error, sa.exc.SQLAlchemyError) as exc:
+        if is_of_the_machine(exc):
+            raise BankError(in_words(exc)) from exc
         raise InvalidBackup(_DAMAGED) from exc
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from visage.bank.records import Contents, CounterExample, Erasure, StoredPhoto, from_micros, to_micros
 from visage.errors import BankError, DamagedPerson
 from visage.storage import digest, rows
-from visage.storage.dumping import write_backup
+from visage.storage.dumping import said, write_backup
 from visage.storage.erasing import absorbed, belongings, delete, erase, note_erased, traces
 from visage.storage.filling import fill
 from visage.storage.keyring import insert_slots, read_slots
@@ -328,6 +328,10 @@ class SqlStore:
         """
         with self._transaction() as connection, self._following(connection, None):
             return fill(connection, self._vault, found)
+
+    def said(self) -> Iterator[Record]:
+        """What a backup of this bank would say, while nobody changes it."""
+        return said(self._transaction, self._vault)
 
     def close(self) -> None:
         """As `Store`."""

@@ -158,6 +158,9 @@ def make_empty(folder: Path, vault: Vault, revision: str = "head", record: KeyRe
         vault: its key.
         revision: of the schema.
         record: what it is to know of its key; None for nothing yet.
+
+    Raises:
+        BankError, OSError: the folder cannot be written.
     """
     path = folder / FILE_NAME
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -166,6 +169,8 @@ def make_empty(folder: Path, vault: Vault, revision: str = "head", record: KeyRe
         _migrate(engine, vault, revision)
         if record is not None:
             _note_key(engine, vault, record.bank_id, record.slots)
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
+        raise BankError(in_words(exc)) from exc
     finally:
         engine.dispose()
 

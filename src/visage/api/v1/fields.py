@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import unicodedata
 from datetime import date
 from typing import Annotated, Any
@@ -11,13 +10,11 @@ from typing import Annotated, Any
 from fastapi import Depends, File, Form, UploadFile
 
 from visage.api.deps import ServiceDep
+from visage.bank.rules import MAX_METADATA_BYTES, MAX_TEXT, NO_TEXT, fits, is_plain
 from visage.errors import InvalidValue
-from visage.recognition.enrolment import MAX_METADATA_BYTES, fits
 from visage.types import Box, Consent
 
 MAX_IMAGES = 10
-MAX_NAME = 200
-_MAX_METADATA_DEPTH = 32
 _MAX_COORDINATE = 1e6
 
 
@@ -93,7 +90,7 @@ def clean_metadata(metadata: Any) -> dict[str, Any]:
     """
     if not isinstance(metadata, dict):
         raise InvalidValue.of("metadata", "must be a JSON object")
-    if not _is_plain(metadata, _MAX_METADATA_DEPTH):
+    if not is_plain(metadata):
         raise InvalidValue.of("metadata", "holds a value that JSON cannot carry, or is nested too deeply")
     if not fits(metadata):
         raise InvalidValue.of("metadata", f"must not be longer than {MAX_METADATA_BYTES:,} bytes")
@@ -126,26 +123,11 @@ def clean_box(field: str, text: str) -> Box | None:
 
 def _text(field: str, value: str) -> str:
     value = value.strip()
-    if len(value) > MAX_NAME:
-        raise InvalidValue.of(field, f"must not be longer than {MAX_NAME} characters")
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in value):
+    if len(value) > MAX_TEXT:
+        raise InvalidValue.of(field, f"must not be longer than {MAX_TEXT} characters")
+    if any(unicodedata.category(character) in NO_TEXT | {"Co", "Cn"} for character in value):
         raise InvalidValue.of(field, "must be text, without control characters")
     return value
-
-
-def _is_plain(value: Any, depth: int) -> bool:
-    """Finite numbers, whole characters, not deeper than allowed."""
-    if depth < 0:
-        return False
-    if isinstance(value, dict):
-        return all(_is_plain(key, depth) and _is_plain(item, depth - 1) for key, item in value.items())
-    if isinstance(value, list):
-        return all(_is_plain(item, depth - 1) for item in value)
-    if isinstance(value, str):
-        return not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, int):
-        return abs(value) < 2**63
-    return not isinstance(value, float) or math.isfinite(value)
 
 
 def name_field(name: Annotated[str, Form(description="The person's name; 1–200 characters once trimmed")]) -> str:
