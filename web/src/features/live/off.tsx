@@ -26,7 +26,7 @@ export function Off({
   mayAdd: boolean;
 }) {
   const { t } = useLanguage();
-  const isEmpty = usePeople("").data?.pages[0]?.persons.length === 0;
+  const isEmpty = usePeople("", "newest").data?.pages[0]?.persons.length === 0;
   const slow = useSlow(camera === "starting");
   if (camera === "starting")
     return (

@@ -50,7 +50,7 @@ export function AlreadyHere({
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
   });
-  const found = usePeople(usePaused(words)).data?.pages.flatMap((page) => page.persons) ?? [];
+  const found = usePeople(usePaused(words), "name").data?.pages.flatMap((page) => page.persons) ?? [];
   const shown = words === "" ? (likely ?? asked.data ?? []).slice(0, MOST) : matching(found, words);
   return (
     <div role="status">

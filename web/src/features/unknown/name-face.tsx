@@ -96,7 +96,7 @@ function Form({
     if (name.trim() === "") return;
     setLooking(true);
     // A second one of a name is a choice, never made in silence.
-    const found = await queries.fetchInfiniteQuery(peopleQuery(name.trim())).catch(() => null);
+    const found = await queries.fetchInfiniteQuery(peopleQuery(name.trim(), "name")).catch(() => null);
     setLooking(false);
     const namesakes = found?.pages.flatMap((page) => page.persons).filter((person) => isCalled(person, name)) ?? [];
     if (namesakes.length > 0) setStep({ namesakes });
