@@ -149,7 +149,7 @@ def stage(data_dir: Path, backup: Path, home: KeySource, secrets: Secrets, on_pr
 
 
 def _is_of_the_backup(exc: BankError) -> bool:
-    """Is it what the backup holds that cannot be opened? Not where the disk failed: the backup is as good as before."""
+    """Is it what the backup holds that cannot be opened? Not where the disk failed: it is good then."""
     return isinstance(exc, DamagedPerson) or (exc.__cause__ is not None and not is_of_the_machine(exc.__cause__))
 
 
