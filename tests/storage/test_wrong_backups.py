@@ -222,7 +222,10 @@ def test_a_full_disk_is_no_fault_of_the_backup(tmp_path: Path, monkeypatch: pyte
     [
         "UPDATE persons SET created_at = 1",
         "UPDATE persons SET last_seen_at = 1",
+        "UPDATE persons SET updated_at = 1",
         "UPDATE photos SET created_at = 1",
+        "UPDATE vault SET key_since = 1",
+        "INSERT INTO key_slots VALUES ('recovery', '{}', X'00')",
         "CREATE TABLE keepsake (name)",
         "DROP INDEX ix_photos_person_id",
         "CREATE UNIQUE INDEX one_each ON photos(person_id)",

@@ -202,9 +202,10 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
         migrate(engine, vault)
         if record is None:
             _give_key(engine, vault, source)
-        elif revision < _DIGEST_SINCE:
+        else:
             with engine.begin() as connection:
-                digest.renew(connection, vault)
+                if revision < _DIGEST_SINCE or digest.was_right(connection, vault):
+                    digest.renew(connection, vault)
         outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
     finally:
         engine.dispose()
