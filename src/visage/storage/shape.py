@@ -31,9 +31,10 @@ def scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
 
 
-def revisions() -> set[str]:
-    """Of the schema, that this version knows."""
-    return {step.revision for step in scripts().walk_revisions()}
+@cache
+def revisions() -> frozenset[str]:
+    """Of the schema, that this version knows. Reading them once is slow enough."""
+    return frozenset({step.revision for step in scripts().walk_revisions()})
 
 
 def revision_of(connection: sa.Connection) -> str | None:
