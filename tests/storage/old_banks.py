@@ -7,13 +7,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alembic import command
-
 from tests.bank.test_bank import MODEL, look, photo
 from visage.bank.records import person_to_json
-from visage.storage import sqlite
 from visage.storage.folder import FILE_NAME
+from visage.storage.shape import migrate
 from visage.storage.sqlite_database import connect
+from visage.storage.vault import Vault, new_key
 from visage.types import Person
 
 MADE = datetime(2025, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -24,10 +23,7 @@ def make_old_bank(folder: Path, revision: str = "0002") -> list[Person]:
     folder.mkdir(exist_ok=True)
     (folder / FILE_NAME).touch()
     engine = connect(folder / FILE_NAME, fresh=True)
-    config = sqlite._alembic()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    migrate(engine, Vault(new_key()), revision)
     engine.dispose()
     people = [
         Person(f"person-{seed}", name, "aunt", {"k": f"v{seed}"}, MADE, MADE, 1, 1)

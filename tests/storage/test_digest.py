@@ -12,9 +12,11 @@ import pytest
 from tests.bank.test_bank import look, photo
 from tests.storage.test_backup import fill, opened
 from visage.bank.bank import MemoryBank
-from visage.storage import rekeying
+from visage.clock import wall_clock
+from visage.storage import digest, rekeying
 from visage.storage.folder import FILE_NAME
 from visage.storage.keys import KeySource
+from visage.storage.schema import vault_table
 from visage.storage.sqlite import open_store
 from visage.storage.vault import new_key
 
@@ -107,6 +109,25 @@ def test_a_change_of_key_takes_the_bank_as_it_is(tmp_path: Path) -> None:
         assert store.check()
         rekeying.rotate(store, KeySource(), tmp_path, new_key())
         assert store.check() == []
+
+
+@pytest.mark.parametrize("was", ["right", "wrong", "unknown"])
+def test_an_update_takes_for_right_only_what_was(tmp_path: Path, was: str) -> None:
+    """A bank of before the times were in the digest."""
+    fill(tmp_path, "Ann")
+    with closing(open_store(tmp_path)) as store:
+        vault, bank_id, _ = store.vault()
+        with store.transaction() as connection:
+            sums = digest.of_rows(connection, vault, None, old=True)
+            sealed = vault.seal_digest(bank_id, sums.total + (was == "wrong"))
+            connection.execute(vault_table.update(), {"digest": b"" if was == "unknown" else sealed})
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
+    for _ in range(2):
+        with closing(opened(tmp_path)) as bank:
+            assert (bank.check() == []) == (was == "right")
+            assert any("without its key" in fault for fault in bank.check()) == (was == "unknown")
+            bank.note_seen({person.person_id: wall_clock() for person in bank.persons().persons})
+            assert (bank.check() == []) == (was == "right")
 
 
 def test_every_verb_moves_the_digest_on(tmp_path: Path) -> None:

@@ -222,8 +222,14 @@ def test_a_full_disk_is_no_fault_of_the_backup(tmp_path: Path, monkeypatch: pyte
     [
         "UPDATE persons SET created_at = 1",
         "UPDATE persons SET last_seen_at = 1",
+        "UPDATE persons SET updated_at = 1",
         "UPDATE photos SET created_at = 1",
-        "CREATE TRIGGER t AFTER INSERT ON photos BEGIN DELETE FROM photos WHERE photo_id <> new.photo_id; END",
+        "UPDATE vault SET key_since = 1",
+        "INSERT INTO key_slots VALUES ('recovery', '{}', X'00')",
+        "CREATE TABLE keepsake (name)",
+        "DROP INDEX ix_photos_person_id",
+        "CREATE UNIQUE INDEX one_each ON photos(person_id)",
+        "ALTER TABLE merges ADD COLUMN why TEXT",
     ],
 )
 def test_what_is_altered_by_sql_is_noticed(tmp_path: Path, statement: str) -> None:
@@ -236,23 +242,35 @@ def test_what_is_altered_by_sql_is_noticed(tmp_path: Path, statement: str) -> No
     assert found
 
 
-def test_a_program_in_the_database_takes_no_photo(tmp_path: Path) -> None:
-    ids = fill(tmp_path, "Ann")
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TRIGGER t AFTER INSERT ON photos BEGIN DELETE FROM photos WHERE photo_id <> new.photo_id; END"],
+        ["CREATE VIEW everyone AS SELECT * FROM persons"],
+        ["CREATE VIRTUAL TABLE texts USING fts5(name)"],
+        [
+            "CREATE TRIGGER audit_no_update AFTER INSERT ON photos BEGIN DELETE FROM merges; END",
+            "PRAGMA writable_schema=ON",
+            "UPDATE sqlite_schema SET tbl_name = 'audit' WHERE type = 'trigger'",
+        ],
+    ],
+)
+def test_a_bank_with_a_program_in_it_is_left_alone_and_a_backup_replaces_it(
+    tmp_path: Path, statements: list[str]
+) -> None:
+    fill(tmp_path, "Ann")
+    path = back_up(tmp_path, tmp_path / "b")
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
-        file.execute(
-            "CREATE TRIGGER t AFTER INSERT ON photos BEGIN DELETE FROM photos WHERE photo_id <> new.photo_id; END"
-        )
-    try:
-        bank = opened(tmp_path)
-    except BankError:
-        return  # refused, and said so
-    bank.add_photos(ids["Ann"], [photo(2)])
-    bank.close()
-    bank = opened(tmp_path)
-    try:
-        assert len(bank.photos(ids["Ann"])) == 2 or bank.check()
-    finally:
-        bank.close()
+        for statement in statements:
+            file.execute(statement)
+    with pytest.raises(BankError, match="restore a backup"):
+        opened(tmp_path)
+    done = restore(tmp_path, path)
+    assert done.set_aside
+    with closing(opened(tmp_path)) as bank:
+        assert bank.check() == []
+        ann = bank.named("Ann")[0].person_id
+        assert not bank.forget(ann), "the bank that was set aside could not forget, and that is said"
 
 
 def test_an_export_is_whole_though_somebody_is_forgotten_meanwhile(tmp_path: Path) -> None:

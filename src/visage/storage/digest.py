@@ -2,7 +2,7 @@
 
 Each value in the bank is sealed for its place, so that none can be altered or moved. But an older value of the same
 place opens as well, and so does a row that was removed. So each write moves a sum on, which is kept sealed: of every
-row, a keyed hash of its ids and of the nonces of its values, which are never the same twice. What is put back, or
+row, a keyed hash of its ids, times and the nonces of its values, which are never the same twice. What is put back, or
 taken out, by other means than Visage makes the sum wrong, and stays so: each write takes off what it finds, not what
 should be there. What a person has added to the sum is kept with the person, so that one who is damaged can be
 forgotten, and all is right again.
@@ -25,6 +25,7 @@ from visage.storage.schema import (
     counter_examples_table,
     embeddings_table,
     erasures_table,
+    key_slots_table,
     merges_table,
     persons_table,
     photos_table,
@@ -49,7 +50,7 @@ class Sums:
     Attributes:
         persons: by person, what theirs add.
         kept: by person, what the bank knows of that, sealed.
-        others: what merges and erasures add.
+        others: what merges, erasures and what is known of the key add.
     """
 
     persons: dict[str, int] = field(default_factory=dict)
@@ -62,17 +63,19 @@ class Sums:
         return (sum(self.persons.values()) + self.others) % _MODULUS
 
 
-def of_rows(connection: sa.Connection, vault: Vault, ids: Collection[str] | None) -> Sums:
-    """The sums of all that belongs to some persons, and of the merges and erasures of these ids.
+def of_rows(connection: sa.Connection, vault: Vault, ids: Collection[str] | None, *, old: bool = False) -> Sums:
+    """The sums of all that belongs to some persons, of the merges and erasures of these ids, and, by the bank's id,
+    of what it knows of its key.
 
     Args:
         connection: within a transaction.
         vault: the master key.
         ids: None for the whole bank.
+        old: as it was before revision 0009, without times and what is known of the key.
     """
     key, sums = vault.digest_key(), Sums()
     for some in [None] if ids is None else _batches(sorted(ids)):
-        for kept, owner, *row in connection.execute(_query(some)):
+        for kept, owner, *row in connection.execute(_query(some, old)):
             value = int.from_bytes(hmac.digest(key, repr(row).encode(errors="backslashreplace"), "sha256"))
             if owner is None:
                 sums.others += value
@@ -106,6 +109,15 @@ def move_on(connection: sa.Connection, vault: Vault, before: Sums, after: Sums, 
     except DamagedPerson:
         return
     _keep(connection, vault, row.bank_id, value + change)
+
+
+def was_right(connection: sa.Connection, vault: Vault) -> bool:
+    """Was the digest right, as it was before revision 0009? What was not is not made so by an update."""
+    row = connection.execute(sa.select(vault_table.c.bank_id, vault_table.c.digest)).one()
+    try:
+        return vault.open_digest(row.bank_id, row.digest) == of_rows(connection, vault, None, old=True).total
+    except DamagedPerson:
+        return False
 
 
 def renew(connection: sa.Connection, vault: Vault) -> None:
@@ -154,8 +166,8 @@ def _opened(vault: Vault, person_id: str, kept: bytes | None, otherwise: int = 0
         return otherwise
 
 
-def _query(ids: Sequence[str] | None) -> sa.CompoundSelect[Any]:
-    """Of each row, what is kept of it, the owner, and what is hashed: kind, ids, beginnings of the sealed values."""
+def _query(ids: Sequence[str] | None, old: bool) -> sa.CompoundSelect[Any]:
+    """Of each row: what is kept of it, the owner, what is hashed (kind, ids, beginnings of sealed values, times)."""
     persons, photos, embeddings = persons_table.c, photos_table.c, embeddings_table.c
     counters, undos = counter_examples_table.c, undos_table.c
     merges, erasures = merges_table.c, erasures_table.c
@@ -192,6 +204,24 @@ def _query(ids: Sequence[str] | None) -> sa.CompoundSelect[Any]:
         (merges.source_id, [merges.source_id, merges.target_id, text, text, none, none]),
         (erasures.erased_id, [erasures.erased_id, sa.cast(erasures.erased_at, sa.Text), text, text, none, none]),
     ]
+    times = [
+        *(_text(column) for column in (persons.created_at, photos.created_at)),
+        text,
+        *(_text(column) for column in (counters.created_at, undos.created_at)),
+        text,
+        text,
+    ]
+    if not old:
+        bank, slots = vault_table.c, key_slots_table.c
+        whose: Any = sa.select(bank.bank_id).scalar_subquery()
+        parts[0][1][1:3] = [_text(persons.updated_at), _text(persons.last_seen_at)]
+        parts += [
+            (bank.bank_id, [bank.bank_id, text, text, text, none, none]),
+            (whose, [slots.kind, slots.parameters, text, text, start(slots.wrapped), none]),
+        ]
+        times += [_text(bank.key_since), text]
+        for (_, columns), time in zip(parts, times, strict=True):
+            columns.append(time)
     selects = []
     for number, (owner, columns) in enumerate(parts):
         kept = persons.digest if number == 0 else none
@@ -200,6 +230,10 @@ def _query(ids: Sequence[str] | None) -> sa.CompoundSelect[Any]:
             query = query.join_from(embeddings_table, photos_table)
         selects.append(query if ids is None else query.where(owner.in_(ids)))
     return sa.union_all(*selects)
+
+
+def _text(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return sa.cast(column, sa.Text)
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

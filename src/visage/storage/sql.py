@@ -245,8 +245,7 @@ class SqlStore:
 
     def note_seen(self, times: Mapping[str, datetime | None]) -> None:
         """As `Store`."""
-        with self._transaction() as connection:
-            self._note_changed(times)
+        with self._changing(*times) as connection:
             for person_id, seen in times.items():
                 connection.execute(
                     persons_table.update().where(persons_table.c.person_id == person_id),
@@ -349,7 +348,8 @@ class SqlStore:
 
     def put_slots(self, slots: Sequence[Slot]) -> None:
         """Let these secrets open the bank, and no others. Each must hold the present master key."""
-        with self._transaction() as connection:
+        _, bank_id, _ = self.vault()
+        with self._changing(bank_id) as connection:
             connection.execute(key_slots_table.delete())
             insert_slots(connection, slots)
 

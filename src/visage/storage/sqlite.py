@@ -18,9 +18,6 @@ from pathlib import Path
 from typing import IO
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from visage.bank.records import to_micros
 from visage.durable import sync, sync_descriptor
@@ -31,6 +28,7 @@ from visage.storage.keyring import insert_slots, key_record
 from visage.storage.keys import KeyRecord, KeySource
 from visage.storage.loading import UNREADABLE
 from visage.storage.schema import vault_table
+from visage.storage.shape import migrate, refuse_programs, revision_of, revisions, scripts
 from visage.storage.sql import SqlStore
 from visage.storage.sqlite_database import SqliteDatabase, connect, in_words, outside_transaction
 from visage.storage.vault import Slot, Vault
@@ -41,7 +39,6 @@ ENCRYPTED_SINCE = "0003"
 """The first revision of the schema whose values are sealed."""
 
 _DIGEST_SINCE = "0008"
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def open_store(data_dir: Path, source: KeySource | None = None, *, create: bool = True) -> SqlStore:
@@ -109,7 +106,7 @@ def read_key_record(data_dir: Path) -> KeyRecord | None:
         engine = connect(path)
         try:
             with engine.begin() as connection:
-                revision = _revision(connection)
+                revision = revision_of(connection)
                 return key_record(connection) if revision is not None and revision >= ENCRYPTED_SINCE else None
         except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
             raise BankError(in_words(exc)) from exc
@@ -142,7 +139,7 @@ def _create(data_dir: Path, source: KeySource) -> None:
     draft = _fresh_draft(data_dir)
     engine = connect(draft, fresh=True)
     try:
-        _migrate(engine, vault)
+        migrate(engine, vault)
         _give_key(engine, vault, source)
     finally:
         engine.dispose()
@@ -166,7 +163,7 @@ def make_empty(folder: Path, vault: Vault, revision: str = "head", record: KeyRe
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     engine = connect(path, fresh=True)
     try:
-        _migrate(engine, vault, revision)
+        migrate(engine, vault, revision)
         if record is not None:
             _note_key(engine, vault, record.bank_id, record.slots)
     except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
@@ -177,8 +174,7 @@ def make_empty(folder: Path, vault: Vault, revision: str = "head", record: KeyRe
 
 def is_known_revision(revision: str) -> bool:
     """Is this a revision of the schema that has a key, and that this version knows?"""
-    script = ScriptDirectory.from_config(_alembic())
-    return revision >= ENCRYPTED_SINCE and revision in {step.revision for step in script.walk_revisions()}
+    return revision >= ENCRYPTED_SINCE and revision in revisions()
 
 
 def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
@@ -187,30 +183,29 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
     engine = connect(path)
     try:
         with engine.begin() as connection:
-            revision = _revision(connection)
-            encrypted = revision is not None and revision >= ENCRYPTED_SINCE
+            revision = revision_of(connection)
+            if revision is None:
+                raise BankError("The bank is damaged. It was left untouched; restore a backup")
+            refuse_programs(connection)
+            encrypted = revision >= ENCRYPTED_SINCE
             record = key_record(connection) if encrypted else None
     finally:
         engine.dispose()
-    if revision is None:
-        raise BankError("The bank is damaged. It was left untouched; restore a backup")
-    script = ScriptDirectory.from_config(_alembic())
-    if revision not in {step.revision for step in script.walk_revisions()}:
-        raise BankError("This bank was made by a newer version of Visage; install that version or later")
     vault = keys.first_key(source, data_dir) if record is None else keys.unlock(source, data_dir, record)
-    if revision == script.get_current_head():
+    if revision == scripts().get_current_head():
         return vault, False
     _copy(path, data_dir / OLD_NAME)
     draft = _fresh_draft(data_dir)
     _copy(path, draft)
     engine = connect(draft, foreign_keys=False)
     try:
-        _migrate(engine, vault)
+        migrate(engine, vault)
         if record is None:
             _give_key(engine, vault, source)
-        elif revision < _DIGEST_SINCE:
+        else:
             with engine.begin() as connection:
-                digest.renew(connection, vault)
+                if revision < _DIGEST_SINCE or digest.was_right(connection, vault):
+                    digest.renew(connection, vault)
         outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
     finally:
         engine.dispose()
@@ -263,26 +258,6 @@ def _copy(source: Path, target: Path) -> None:
         writer.execute("PRAGMA journal_mode=OFF")
         reader.backup(writer)
     sync(target)
-
-
-def _revision(connection: sa.Connection) -> str | None:
-    revision: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return revision
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _migrate(engine: sa.Engine, vault: Vault, revision: str = "head") -> None:
-    """Bring the schema up to a revision, in one transaction."""
-    config = _alembic()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        config.attributes["vault"] = vault
-        command.upgrade(config, revision)
 
 
 def _give_key(engine: sa.Engine, vault: Vault, source: KeySource) -> None:

@@ -19,6 +19,7 @@ from visage.storage.erasing import erase
 from visage.storage.folder import FILE_NAME, OLD_NAME, is_staged, set_aside, still_locked
 from visage.storage.keys import erase_file
 from visage.storage.schema import erasures_table, vault_table
+from visage.storage.shape import differences, refuse_programs
 
 log = logging.getLogger("visage")
 
@@ -63,6 +64,7 @@ class SqliteDatabase:
     def faults(self, connection: sa.Connection) -> list[str]:
         """As `Database`."""
         faults = [text for (text,) in connection.execute(sa.text("PRAGMA integrity_check")) if text != "ok"]
+        faults += differences(connection)
         return faults + [
             f"A row of {table} points to a row of {parent} that is not there"
             for table, _, parent, _ in connection.execute(sa.text("PRAGMA foreign_key_check"))
@@ -131,6 +133,7 @@ def _forget_in(path: Path, erased: Sequence[str]) -> bool:
     other = connect(path)
     try:
         with other.begin() as connection:
+            refuse_programs(connection)
             _, removed = erase(connection, erased)
             if removed:
                 connection.exec_driver_sql("PRAGMA user_version=1")
