@@ -230,7 +230,9 @@ def test_an_answer_and_a_stranger_of_a_server_are_confirmed(
         (face,) = json.loads(camera.recv(timeout=20))["faces"]
     reply = json.loads(said(visage("confirm", face["unknown_id"], person_id, "--json", *at)))
     assert (reply["what"], reply["embedding_count"]) == ("is-me", 3)
-    assert refusal(visage("confirm", face["unknown_id"], person_id, *at))
+    again = json.loads(said(visage("confirm", face["unknown_id"], person_id, "--json", *at)))
+    assert again == reply, "the reply may have been lost"
+    assert refusal(visage("confirm", reply["undo_id"], person_id, *at))
 
 
 def test_unusable_photos_beside_a_good_one_are_told_and_left_out(bank: list[str], photos: Mapping[str, Path]) -> None:
