@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Mapping
@@ -214,6 +215,7 @@ class Service:
             raise
         if not self._models_when_needed:
             recognizer.warm_up()
+            gc.collect()  # what was loaded is looked through now, and not while the first face waits
         bank = recognizer.bank
         log.info("Loaded %d persons with %d embeddings of %s", bank.person_count, bank.embedding_count, bank.model)
         if bank.foreign_photos:
