@@ -96,7 +96,7 @@ class Lanes:
 
     async def drain(self) -> None:
         """Wait until what is under way with models and storage has come to its end."""
-        for executor in (self._vision, self._reading, self._storage):
+        for executor in (self._vision, self._storage):
             await _run(executor, lambda: None)
 
     def stop_work(self) -> None:

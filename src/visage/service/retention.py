@@ -19,6 +19,7 @@ from visage.admin.preferences import PreferenceStore
 from visage.bank.bank import MemoryBank
 from visage.bank.records import to_micros
 from visage.clock import Clock
+from visage.service.memory import give_back
 from visage.types import Person
 
 log = logging.getLogger("visage")
@@ -116,4 +117,5 @@ class Retention:
     def purge(self, due: Collection[Due]) -> bool:
         """Forget them; returns whether no trace is left, as `MemoryBank.forget`."""
         complete = [self._bank.forget(each.person.person_id) for each in due]
+        give_back()
         return all(complete)

@@ -18,7 +18,6 @@ from visage.admin.preferences import Preferences
 from visage.bank.bank import MemoryBank
 from visage.errors import BankError, InvalidBackup, InvalidValue, Overloaded
 from visage.service.archive import write_archive
-from visage.service.memory import give_back
 from visage.service.opening import key_source
 from visage.service.restore import Restored, Secrets, Staged, put_in_place, stage
 from visage.service.retention import Due
@@ -210,7 +209,6 @@ class Upkeep:
             due = [each for each in (retention.due(now, days) if days else []) if each.person.person_id in named]
             retention.believe(now)
             complete = retention.purge(due)
-            give_back()
             return [each.person.person_id for each in due], complete
 
         return await self._lanes.store(forget)
@@ -250,7 +248,6 @@ class Upkeep:
         await self._lanes.store(recognizer.bank.settle, service.clock.now())
         for due in await self._lanes.store(retention.tick, now, preferences.retention_days):
             await self._lanes.store(retention.purge, [due])
-            await self._lanes.store(give_back)
             await self._lanes.account(service.audit.append, LOCAL, "purge", due.person.person_id, "ok")
             log.info("Forgot person %s, not seen for %d days", due.person.person_id, due.days)
 

@@ -146,9 +146,14 @@ class Verbs:
 
     async def forget(self, person_id: str) -> bool:
         """Forget someone; returns and raises as `MemoryBank.forget`."""
-        complete = await self._lanes.store(self._bank.forget, person_id)
-        await self._lanes.store(give_back)
-        return complete
+        bank = self._bank
+
+        def forget() -> bool:
+            complete = bank.forget(person_id)
+            give_back()
+            return complete
+
+        return await self._lanes.store(forget)
 
     async def picture(self, person_id: str, photo_id: str) -> bytes:
         """A stored picture, a JPEG; raises as `MemoryBank.picture`."""
@@ -160,26 +165,23 @@ class Verbs:
 
     # Corrections
 
-    async def not_me(self, person_id: str, identification_id: str, box: Box | None) -> Undo:
-        """That was not this person; raises as `Recognizer.reject_sighting`."""
-        return await self._lanes.store(self._recognizer.reject_sighting, person_id, identification_id, box)
-
-    async def not_me_in(self, person_id: str, image: bytes, box: Box | None) -> Undo:
-        """Nor is whoever is in this image; raises as `Recognizer.reject_image`."""
+    async def not_me(self, person_id: str, source: str | bytes, box: Box | None) -> Undo:
+        """That is not this person: a face of an identification, by its id, or of an image; raises as
+        `Recognizer.reject_sighting` and `reject_image`."""
         recognizer = self._recognizer
+        if isinstance(source, str):
+            return await self._lanes.store(recognizer.reject_sighting, person_id, source, box)
         await self._see(person_id)
-        faces = await self._lanes.compute(recognizer.clear_faces, image)
+        faces = await self._lanes.compute(recognizer.clear_faces, source)
         return await self._lanes.store(recognizer.reject_among, person_id, faces, box)
 
-    async def is_me(self, person_id: str, identification_id: str, box: Box | None) -> Confirmation:
-        """That was this person; raises as `Recognizer.confirm_sighting`."""
-        return await self._lanes.store(self._recognizer.confirm_sighting, person_id, identification_id, box)
-
-    async def is_me_in(self, person_id: str, image: bytes, box: Box | None) -> Confirmation:
-        """So is whoever is in this image; raises as `Recognizer.confirm_image`."""
+    async def is_me(self, person_id: str, source: str | bytes, box: Box | None) -> Confirmation:
+        """That is this person; as `not_me`. Raises as `Recognizer.confirm_sighting` and `confirm_image`."""
         recognizer = self._recognizer
+        if isinstance(source, str):
+            return await self._lanes.store(recognizer.confirm_sighting, person_id, source, box)
         await self._see(person_id)
-        offer = await self._lanes.compute(recognizer.prepare, image, box)
+        offer = await self._lanes.compute(recognizer.prepare, source, box)
         return await self._lanes.store(recognizer.confirm_offer, person_id, offer)
 
     async def merge(self, person_id: str, other_id: str) -> tuple[Undo, Person]:

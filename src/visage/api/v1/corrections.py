@@ -98,12 +98,7 @@ async def not_me(
 ) -> Envelope[Undo]:
     """ "That's wrong": the face in an identification, or in an image, is not this person. It is not called by this
     name again; its embedding is kept for that, its picture is not."""
-    source, box = rejected
-    if isinstance(source, str):
-        undo = await verbs.not_me(person_id, source, box)
-    else:
-        undo = await verbs.not_me_in(person_id, source, box)
-    return Envelope(data=common.undo(undo))
+    return Envelope(data=common.undo(await verbs.not_me(person_id, *rejected)))
 
 
 @router.post(
@@ -132,12 +127,7 @@ async def is_me(
     where it shows something new, and an older "that's wrong" about this face holds no longer. Of several faces the
     one in the box is meant; else the one that was called so or looks so, and else the one that stands out. To say the
     same again changes nothing, and is answered as the first time."""
-    source, box = confirmed
-    if isinstance(source, str):
-        confirmation = await verbs.is_me(person_id, source, box)
-    else:
-        confirmation = await verbs.is_me_in(person_id, source, box)
-    return Envelope(data=corrections.confirmed(confirmation))
+    return Envelope(data=corrections.confirmed(await verbs.is_me(person_id, *confirmed)))
 
 
 @router.post(
