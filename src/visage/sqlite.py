@@ -6,12 +6,14 @@ there, and what is read into memory at start gains nothing from it.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from visage import durable
 from visage.errors import BankError
 
 _READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
@@ -73,6 +75,35 @@ def connect(path: Path, application_id: int, *, fresh: bool = False, foreign_key
 def is_of_the_machine(exc: BaseException | None) -> bool:
     """Is the disk, the memory or another process to blame, and not what is in the file?"""
     return isinstance(exc, OSError | MemoryError) or (exc is not None and code_of(exc) in _MACHINE)
+
+
+def journal_of(path: Path) -> Path:
+    """Where SQLite notes how to take back what a killed process had begun."""
+    return path.with_name(f"{path.name}-journal")
+
+
+def make_draft(path: Path) -> None:
+    """An empty file for a database that is not complete yet, which only its owner may read. What a start that was cut
+    short has left there is removed, and never written through: it may be a link.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for left in (path, journal_of(path)):
+        left.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Give a database that is complete its name, beside the draft; durable when this returns.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    durable.sync(draft)
+    draft.replace(path)
+    journal_of(draft).unlink(missing_ok=True)
+    durable.sync(path.parent)
 
 
 def code_of(exc: BaseException) -> int | None:

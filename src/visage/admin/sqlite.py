@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from visage import durable
 from visage import sqlite as file
 from visage.admin.schema import audit_table
 from visage.errors import BankError
@@ -65,16 +63,11 @@ def in_words(exc: BaseException) -> str:
 def _create(path: Path, make_tables: Callable[[sa.Connection], None]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(_DRAFT_NAME)
-    for left in (draft, draft.with_name(f"{_DRAFT_NAME}-journal")):
-        left.unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    file.make_draft(draft)
     engine = file.connect(draft, _APPLICATION_ID, fresh=True)
     try:
         with engine.begin() as connection:
             make_tables(connection)
     finally:
         engine.dispose()
-    durable.sync(draft)
-    draft.replace(path)
-    draft.with_name(f"{_DRAFT_NAME}-journal").unlink(missing_ok=True)
-    durable.sync(path.parent)
+    file.put_in_place(draft, path)

@@ -26,10 +26,10 @@ from visage.admin.preferences import PreferenceStore
 from visage.durable import sync
 from visage.errors import BankError, DamagedPerson, InvalidBackup
 from visage.service.retention import SINCE
-from visage.sqlite import is_of_the_machine
+from visage.sqlite import is_of_the_machine, journal_of
 from visage.storage import keys, records
 from visage.storage.backup import DATABASE, BackupHeader, read_header, read_pieces
-from visage.storage.folder import FILE_NAME, RAW_NAME, SET_ASIDE, STAGE_NAME, clear_stage, journal_of, make_stage
+from visage.storage.folder import FILE_NAME, RAW_NAME, SET_ASIDE, STAGE_NAME, clear_stage, make_stage
 from visage.storage.foreign import copy_rows
 from visage.storage.keys import KeyRecord, KeySource
 from visage.storage.present import Present, read_present

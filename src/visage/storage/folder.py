@@ -130,8 +130,3 @@ def set_aside(data_dir: Path) -> list[Path]:
 def is_staged(data_dir: Path) -> bool:
     """Does a bank lie there that is not in its place yet?"""
     return any(path.is_file() and path.stat().st_size for path in (data_dir / STAGE_NAME).glob("visage.*"))
-
-
-def journal_of(path: Path) -> Path:
-    """Where SQLite notes how to take back what a killed process had begun."""
-    return path.with_name(f"{path.name}-journal")

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from visage import durable, sqlite
+from visage import sqlite
 
 log = logging.getLogger("visage")
 
@@ -77,14 +76,9 @@ def _keep(rows: Rows, folder: Path) -> None:
         _revoke(path, rows)
         return
     draft = folder / _DRAFT_NAME
-    for left in (draft, folder / f"{_DRAFT_NAME}-journal"):
-        left.unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    sqlite.make_draft(draft)
     _write(draft, rows)
-    durable.sync(draft)
-    draft.replace(path)
-    (folder / f"{_DRAFT_NAME}-journal").unlink(missing_ok=True)
-    durable.sync(folder)
+    sqlite.put_in_place(draft, path)
 
 
 def _write(path: Path, rows: Rows) -> None:

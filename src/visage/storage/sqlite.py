@@ -22,8 +22,9 @@ import sqlalchemy as sa
 from visage.bank.records import to_micros
 from visage.durable import sync, sync_descriptor
 from visage.errors import BankError
+from visage.sqlite import make_draft, put_in_place
 from visage.storage import digest, keys
-from visage.storage.folder import DRAFT_NAME, FILE_NAME, OLD_NAME, clear_stage, journal_of, lock, set_aside
+from visage.storage.folder import DRAFT_NAME, FILE_NAME, OLD_NAME, clear_stage, lock, set_aside
 from visage.storage.keyring import insert_slots, key_record
 from visage.storage.keys import KeyRecord, KeySource
 from visage.storage.loading import UNREADABLE
@@ -136,14 +137,15 @@ def _mark(lock_file: IO[bytes], store: SqlStore) -> None:
 
 def _create(data_dir: Path, source: KeySource) -> None:
     vault = keys.first_key(source, data_dir)
-    draft = _fresh_draft(data_dir)
+    draft = data_dir / DRAFT_NAME
+    make_draft(draft)
     engine = connect(draft, fresh=True)
     try:
         migrate(engine, vault)
         _give_key(engine, vault, source)
     finally:
         engine.dispose()
-    _put_in_place(draft, data_dir)
+    put_in_place(draft, data_dir / FILE_NAME)
     source.key_file(data_dir).settle()
 
 
@@ -195,7 +197,8 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
     if revision == scripts().get_current_head():
         return vault, False
     _copy(path, data_dir / OLD_NAME)
-    draft = _fresh_draft(data_dir)
+    draft = data_dir / DRAFT_NAME
+    make_draft(draft)
     _copy(path, draft)
     engine = connect(draft, foreign_keys=False)
     try:
@@ -209,7 +212,7 @@ def _bring_up_to_date(data_dir: Path, source: KeySource) -> tuple[Vault, bool]:
         outside_transaction(engine, "VACUUM")  # the pages as they were are in the copy
     finally:
         engine.dispose()
-    _put_in_place(draft, data_dir)
+    put_in_place(draft, path)
     if record is None:
         source.key_file(data_dir).settle()
         log.warning(
@@ -233,21 +236,6 @@ def _drop_old(data_dir: Path, store: SqlStore) -> None:
         )
     else:
         log.info("The bank is whole; the copy of it in the old format was removed")
-
-
-def _fresh_draft(data_dir: Path) -> Path:
-    draft = data_dir / DRAFT_NAME
-    for path in (draft, journal_of(draft)):
-        path.unlink(missing_ok=True)  # left by a start that was cut short
-    draft.touch(mode=0o600)
-    return draft
-
-
-def _put_in_place(draft: Path, data_dir: Path) -> None:
-    sync(draft)
-    draft.replace(data_dir / FILE_NAME)
-    journal_of(draft).unlink(missing_ok=True)
-    sync(data_dir)
 
 
 def _copy(source: Path, target: Path) -> None:
