@@ -429,6 +429,18 @@ def test_a_stranger_is_confirmed_as_someone_who_is_here(recognizer: Recognizer, 
         recognizer.confirm_unknown(face.unknown_id, person_id)
 
 
+def test_what_was_said_of_a_face_goes_with_the_person(recognizer: Recognizer, photos: Photos) -> None:
+    person_id = enrol(recognizer, "Eileen", photos["biden"]).person.person_id
+    (face,) = recognizer.identify(photos["astronaut"].read_bytes(), recognizer.camera()).faces
+    assert face.unknown_id is not None
+    recognizer.confirm_unknown(face.unknown_id, person_id)
+    recognizer.forget_strangers()
+    assert recognizer.unknowns.said(face.unknown_id, person_id) is not None
+    recognizer.bank.forget(person_id)
+    recognizer.forget_strangers()  # as the server does every minute
+    assert recognizer.unknowns.said(face.unknown_id, person_id) is None
+
+
 def test_pictures_of_a_camera_are_few_and_go_with_the_person(recognizer: Recognizer, photos: Photos) -> None:
     now = 1000.0
     sightings = recognizer._sightings = Sightings(lambda: now)

@@ -351,7 +351,7 @@ class Recognizer:
     def forget_strangers(self) -> None:
         """Forget what the camera saw longer ago than it may be kept."""
         self._sightings.forget_old(self.bank)
-        self.unknowns.forget_old()
+        self.unknowns.forget_old(self.bank.has)
 
     def load_models(self) -> None:
         """Load the models, where that was put off until there is a picture."""

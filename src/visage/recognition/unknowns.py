@@ -185,10 +185,18 @@ class Unknowns:
             except KeyError:
                 raise UnknownNotFound from None
 
-    def forget_old(self) -> None:
-        """Forget who was last seen too long ago."""
+    def forget_old(self, is_here: Callable[[str], bool]) -> None:
+        """Forget who was last seen too long ago, and what was said of faces whose person is not remembered any more.
+
+        Args:
+            is_here: is somebody remembered, by id?
+        """
         with self._turn:
             self._forget_old()
+            self._said.expire()
+            for key, reply in list(self._said.items()):
+                if not is_here(reply.person.person_id):
+                    del self._said[key]
 
     def _forget_old(self) -> None:
         while self._entries:
